@@ -1,0 +1,40 @@
+"""System checks that concern every app: settings of the wrong type, and names that nobody reads."""
+
+from __future__ import annotations
+
+import difflib
+
+from django.conf import settings
+from django.core.checks import CheckMessage, Error, Warning
+
+from saas_kit.core.conf import all_settings, matches
+
+
+def check_settings_types(**kwargs: object) -> list[CheckMessage]:
+    """Report each ``SAAS_KIT_*`` setting whose value is not of its declared type."""
+    messages: list[CheckMessage] = []
+    for cls in all_settings():
+        label = cls.prefix.rstrip("_").lower()
+        for name, annotation in cls.types().items():
+            if hasattr(settings, name) and not matches(getattr(settings, name), annotation):
+                expected = getattr(annotation, "__name__", None)
+                messages.append(
+                    Error(
+                        f"{name} is of the wrong type.",
+                        hint=f"It must be of type {expected if isinstance(annotation, type) else annotation}.",
+                        id=f"{label}.E001",
+                    )
+                )
+    return messages
+
+
+def check_settings_names(**kwargs: object) -> list[CheckMessage]:
+    """Report each ``SAAS_KIT_*`` name that no app of the kit reads."""
+    known = {name for cls in all_settings() for name in cls.types()}
+    messages: list[CheckMessage] = []
+    for name in dir(settings):
+        if name.startswith("SAAS_KIT_") and name not in known:
+            close = difflib.get_close_matches(name, known, n=1)
+            hint = f"Did you mean {close[0]}?" if close else "Remove it, or look it up in the settings reference."
+            messages.append(Warning(f"{name} is not a setting of the kit.", hint=hint, id="saas_kit.W001"))
+    return messages

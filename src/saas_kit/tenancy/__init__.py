@@ -1,0 +1,1 @@
+"""Accounts, organizations, their members and what those may do."""

@@ -1,0 +1,115 @@
+"""What a person may do, loaded once and asked many times."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+from uuid import UUID
+
+from django.apps import apps
+from django.db.models import OuterRef
+
+from saas_kit.core import caller
+from saas_kit.core.permissions import Level
+from saas_kit.tenancy.conf import TenancySettings
+from saas_kit.tenancy.exceptions import UnknownRole
+from saas_kit.tenancy.roles import Role, get_role, highest
+
+ACCOUNTS_PART = "accounts"
+MEMBERSHIPS_PART = "memberships"
+
+
+def register_caller_parts() -> None:
+    """Let the statement that loads a caller load the roles too."""
+
+    def accounts(user: OuterRef) -> caller.JSONRows:
+        model = apps.get_model("saas_kit_tenancy.AccountMembership")
+        return caller.JSONRows(model._base_manager.filter(user=user), "account_id", "role")
+
+    def memberships(user: OuterRef) -> caller.JSONRows:
+        model = apps.get_model("saas_kit_tenancy.Membership")
+        return caller.JSONRows(model._base_manager.filter(user=user), "organization_id", "role")
+
+    caller.register_part(ACCOUNTS_PART, accounts)
+    caller.register_part(MEMBERSHIPS_PART, memberships)
+
+
+@dataclass(frozen=True)
+class UserAccess:
+    """
+    A person's roles.
+
+    Attributes:
+        accounts: The key of the role in each account, by the account's id.
+        organizations: The key of the role in each organization where the person has a membership, by its id.
+        is_staff: Whether the person acts in every organization as platform staff.
+    """
+
+    accounts: dict[UUID, str]
+    organizations: dict[UUID, str]
+    is_staff: bool
+
+    def role_in_account(self, account_id: UUID) -> Role | None:
+        """Return the role in an account, None of a stranger."""
+        return _find(self.accounts.get(account_id), Level.ACCOUNT)
+
+    def role_in(self, organization: Any) -> Role | None:
+        """Return the role in an organization, the person's own or the account's, whichever is higher."""
+        own = _find(self.organizations.get(organization.pk), Level.ORGANIZATION)
+        account_role = self.role_in_account(organization.account_id)
+        through_account = None if account_role is None else _find(account_role.organization_role, Level.ORGANIZATION)
+        return highest(role for role in (own, through_account) if role is not None)
+
+    def allows(self, permission: str, obj: Any) -> bool:
+        """Tell whether a role grants a permission on an account, or on an organization."""
+        role = self.role_in(obj) if hasattr(obj, "account_id") else self.role_in_account(obj.pk)
+        return role is not None and permission in role.permissions
+
+    def accounts_granting(self, permission: str | None) -> Collection[UUID]:
+        """Return the accounts whose role reaches into their organizations, there with a permission if one is given."""
+        return [account for account, role in self._reaching.items() if permission in (None, *role.permissions)]
+
+    @cached_property
+    def _reaching(self) -> dict[UUID, Role]:
+        roles = ((account, _find(key, Level.ACCOUNT)) for account, key in self.accounts.items())
+        reaching = (
+            (account, _find(role.organization_role, Level.ORGANIZATION)) for account, role in roles if role is not None
+        )
+        return {account: role for account, role in reaching if role is not None}
+
+
+def _find(key: str | None, level: Level) -> Role | None:
+    # a role that the host has since removed grants nothing
+    if key is None:
+        return None
+    try:
+        return get_role(key, level=level)
+    except UnknownRole:
+        return None
+
+
+def get_access(user: Any) -> UserAccess:
+    """
+    Return a person's roles as the database had them when they were first asked for.
+
+    They are kept with the user instance, as Django keeps permissions: in a request that is for as long as it
+    lasts. Somebody who is not signed in, or no longer active, has none.
+    """
+    if not user.is_authenticated or not user.is_active:
+        return UserAccess({}, {}, is_staff=False)
+    access: UserAccess | None = user.__dict__.get("_saas_kit_access")
+    if access is None:
+        access = user.__dict__["_saas_kit_access"] = UserAccess(
+            accounts={UUID(key): role for key, role in caller.get_part(user, ACCOUNTS_PART)},
+            organizations={UUID(key): role for key, role in caller.get_part(user, MEMBERSHIPS_PART)},
+            is_staff=TenancySettings.STAFF_ACCESS and bool(getattr(user, "is_superuser", False)),
+        )
+    return access
+
+
+def forget_access(user: Any) -> None:
+    """Drop what is known of a person's roles; a service that changes them calls it for its actor."""
+    user.__dict__.pop("_saas_kit_access", None)
+    caller.forget_parts(user)

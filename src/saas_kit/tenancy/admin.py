@@ -1,0 +1,159 @@
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import admin, messages
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.utils.translation import gettext_lazy as _
+from django.utils.translation import ngettext
+
+from saas_kit.core.exceptions import SaasKitError
+from saas_kit.tenancy import services
+from saas_kit.tenancy.models import (
+    AbstractOrganization,
+    Account,
+    AccountMembership,
+    Membership,
+    Organization,
+    Status,
+)
+
+
+class SoftDeletableAdmin(admin.ModelAdmin):
+    """Shows the deleted too, and deletes and restores through the services."""
+
+    list_filter: Any = ("status", ("deleted_at", admin.EmptyFieldListFilter))
+    readonly_fields: Any = ("id", "status", "created_at", "updated_at", "deleted_at")
+    search_fields: Any = ("name", "slug", "=id")
+    actions: Any = ("restore", "suspend", "reinstate")
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        return self.model.all_objects.order_by(*self.get_ordering(request))
+
+    def delete_model(self, request: HttpRequest, obj: Any) -> None:
+        self.delete_one(obj, request)
+
+    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
+        for each in queryset.filter(deleted_at__isnull=True):
+            self.delete_one(each, request)
+
+    def delete_one(self, obj: Any, request: HttpRequest) -> None:
+        raise NotImplementedError
+
+    def restore_one(self, obj: Any, request: HttpRequest) -> None:
+        raise NotImplementedError
+
+    def set_status(self, obj: Any, status: Status, request: HttpRequest) -> None:
+        raise NotImplementedError
+
+    @admin.action(description=_("Restore what was deleted"), permissions=["delete"])
+    def restore(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
+        self._each(request, queryset, lambda each: self.restore_one(each, request))
+
+    @admin.action(description=_("Suspend"), permissions=["change"])
+    def suspend(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
+        self._each(request, queryset, lambda each: self.set_status(each, Status.SUSPENDED, request))
+
+    @admin.action(description=_("Let it be used again"), permissions=["change"])
+    def reinstate(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
+        self._each(request, queryset, lambda each: self.set_status(each, Status.ACTIVE, request))
+
+    def _each(self, request: HttpRequest, queryset: QuerySet[Any], act: Any) -> None:
+        done = 0
+        for each in queryset:
+            try:
+                act(each)
+            except SaasKitError as error:
+                self.message_user(request, f"{each}: {error}", messages.ERROR)
+            else:
+                done += 1
+        if done:
+            text = ngettext("%(count)d was changed.", "%(count)d were changed.", done) % {"count": done}
+            self.message_user(request, text, messages.SUCCESS)
+
+
+class AccountMembershipInline(admin.TabularInline):
+    model = AccountMembership
+    fields = ("user", "role", "created_at")
+    readonly_fields = fields
+    can_delete = False
+    extra = 0
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+
+@admin.register(Account)
+class AccountAdmin(SoftDeletableAdmin):
+    """Customers."""
+
+    list_display = ("name", "slug", "status", "created_at", "deleted_at")
+    fields = ("id", "name", "slug", "status", "metadata", "created_at", "updated_at", "deleted_at")
+    inlines = (AccountMembershipInline,)
+
+    def save_model(self, request: HttpRequest, obj: Account, form: Any, change: bool) -> None:
+        values = {name: form.cleaned_data[name] for name in ("name", "slug", "metadata")}
+        if change:
+            services.change_account(obj, actor=request.user, **values)
+        else:
+            created = services.create_account(owner=request.user, actor=request.user, **values)
+            obj.pk = created.pk
+            obj._state.adding = False
+
+    def delete_one(self, obj: Account, request: HttpRequest) -> None:
+        services.delete_account(obj, actor=request.user)
+
+    def restore_one(self, obj: Account, request: HttpRequest) -> None:
+        services.restore_account(obj, actor=request.user)
+
+    def set_status(self, obj: Account, status: Status, request: HttpRequest) -> None:
+        services.set_account_status(obj, status, actor=request.user)
+
+
+class MembershipInline(admin.TabularInline):
+    model = Membership
+    fields = ("user", "role", "created_at")
+    readonly_fields = fields
+    can_delete = False
+    extra = 0
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+
+class OrganizationAdmin(SoftDeletableAdmin):
+    """Organizations; a host registers a subclass for a model of its own."""
+
+    list_display = ("name", "slug", "account", "status", "created_at", "deleted_at")
+    list_select_related = ("account",)
+    autocomplete_fields = ("account",)
+    fields: Any = ("id", "account", "name", "slug", "status", "metadata", "created_at", "updated_at", "deleted_at")
+    inlines = (MembershipInline,)
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        return (*self.readonly_fields, "account") if obj else self.readonly_fields
+
+    def save_model(self, request: HttpRequest, obj: AbstractOrganization, form: Any, change: bool) -> None:
+        values = {name: value for name, value in form.cleaned_data.items() if name != "account"}
+        if change:
+            services.change_organization(obj, actor=request.user, **values)
+        else:
+            created = services.create_organization(
+                account=form.cleaned_data["account"], owner=request.user, actor=request.user, **values
+            )
+            obj.pk = created.pk
+            obj._state.adding = False
+
+    def delete_one(self, obj: AbstractOrganization, request: HttpRequest) -> None:
+        services.delete_organization(obj, actor=request.user)
+
+    def restore_one(self, obj: AbstractOrganization, request: HttpRequest) -> None:
+        services.restore_organization(obj, actor=request.user)
+
+    def set_status(self, obj: AbstractOrganization, status: Status, request: HttpRequest) -> None:
+        services.set_organization_status(obj, status, actor=request.user)
+
+
+if not Organization._meta.swapped:
+    admin.site.register(Organization, OrganizationAdmin)

@@ -1,0 +1,56 @@
+"""What can be wrong with accounts, organizations and their members."""
+
+from __future__ import annotations
+
+from django.utils.translation import gettext_lazy as _
+
+from saas_kit.core.exceptions import Conflict, InvalidInput, NotAllowed
+
+
+class UnknownRole(InvalidInput):
+    """There is no such role at this level."""
+
+    code = "unknown_role"
+    message = _("There is no such role here.")
+
+
+class RoleTooHigh(NotAllowed):
+    """The actor holds less than the role grants, or than the member has."""
+
+    code = "role_too_high"
+    message = _("You cannot grant, or act on, a role above your own.")
+
+
+class LastOwner(Conflict):
+    """Nobody would be left in charge."""
+
+    code = "last_owner"
+    message = _("There must be at least one owner. Make somebody else owner first.")
+
+
+class AlreadyMember(Conflict):
+    """The person is a member already."""
+
+    code = "already_member"
+    message = _("This person is a member already.")
+
+
+class NotInAccount(InvalidInput):
+    """Only somebody who belongs to the account can be added; anybody else is invited."""
+
+    code = "does_not_exist"
+    message = _("There is no such person in this account.")
+
+
+class SlugTaken(InvalidInput):
+    """Another organization or account has this slug."""
+
+    code = "unique"
+    message = _("This slug is taken.")
+
+
+class Suspended(NotAllowed):
+    """The account or the organization is suspended: it can be read, not changed."""
+
+    code = "suspended"
+    message = _("This is suspended and cannot be changed.")

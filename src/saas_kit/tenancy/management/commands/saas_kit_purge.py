@@ -1,0 +1,46 @@
+"""Remove for good what was deleted longer ago than the retention time."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandParser
+from django.utils import timezone
+
+from saas_kit.core.deletion import purge, soft_deletable_models
+from saas_kit.tenancy.conf import TenancySettings
+
+
+class Command(BaseCommand):
+    help = (
+        "Remove for good what was deleted longer ago than the retention time "
+        "(SAAS_KIT_TENANCY_RETENTION_DAYS), with all that belongs to it. "
+        "It works in batches, each a transaction of its own, and can be stopped and run again at any time."
+    )
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument(
+            "--days", type=int, help="Days to keep what was deleted; the retention setting where left out."
+        )
+        parser.add_argument("--batch-size", type=int, default=500, help="Rows per transaction (default: 500).")
+        parser.add_argument("--dry-run", action="store_true", help="Say what would be removed and remove nothing.")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        days = TenancySettings.RETENTION_DAYS if options["days"] is None else options["days"]
+        if days < 0 or options["batch_size"] < 1:
+            self.stderr.write("--days must be 0 or more and --batch-size 1 or more.")
+            raise SystemExit(2)
+        deleted_before = timezone.now() - timedelta(days=days)
+        for model in soft_deletable_models():
+            label = model._meta.label
+            if options["dry_run"]:
+                count = model._base_manager.filter(deleted_at__lt=deleted_before).count()
+                self.stdout.write(f"{label}: {count} would be removed, with what belongs to them")
+                continue
+            removed = 0
+            for count in purge(model, deleted_before=deleted_before, batch_size=options["batch_size"]):
+                removed += count
+                if options["verbosity"] > 1:
+                    self.stdout.write(f"{label}: {removed} rows removed so far")
+            self.stdout.write(f"{label}: {removed} rows removed, with what belonged to them")

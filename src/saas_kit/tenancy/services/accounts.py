@@ -1,0 +1,142 @@
+"""Writes to accounts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from django.contrib.auth.base_user import AbstractBaseUser
+from django.db import transaction
+
+from saas_kit.audit.services import record
+from saas_kit.core.changes import apply_changes
+from saas_kit.core.events import send_on_commit
+from saas_kit.tenancy import signals
+from saas_kit.tenancy.access import forget_access
+from saas_kit.tenancy.exceptions import NotInAccount
+from saas_kit.tenancy.models import Account, AccountMembership, Status
+from saas_kit.tenancy.roles import OWNER
+from saas_kit.tenancy.slugs import save_with_slug
+
+
+@transaction.atomic
+def create_account(
+    *,
+    name: str,
+    owner: AbstractBaseUser,
+    slug: str | None = None,
+    metadata: Mapping[str, Any] | None = None,
+    actor: AbstractBaseUser | None,
+) -> Account:
+    """
+    Create an account with its first owner.
+
+    Args:
+        slug: Made from the name where it is left out.
+
+    Raises:
+        SlugTaken: Another account has the slug.
+    """
+
+    def save(candidate: str) -> Account:
+        return Account.objects.create(name=name, slug=candidate, metadata=dict(metadata or {}))
+
+    account = save_with_slug(Account, save, name=name, slug=slug)
+    AccountMembership.objects.create(account=account, user=owner, role=OWNER)
+    forget_access(owner)
+    record("account.created", target=account, actor=actor, account_id=account.pk)
+    send_on_commit(signals.account_created, sender=Account, account=account, actor=actor)
+    return account
+
+
+@transaction.atomic
+def change_account(account: Account, *, actor: AbstractBaseUser | None, **values: Any) -> Account:
+    """
+    Change an account's ``name``, ``slug`` or ``metadata``.
+
+    Raises:
+        SlugTaken: Another account has the slug.
+    """
+    account = lock_account(account)
+
+    def save(_: str) -> Account:
+        changes.update(apply_changes(account, values))
+        return account
+
+    changes: dict[str, list[Any]] = {}
+    save_with_slug(Account, save, name=account.name, slug=values.get("slug", account.slug))
+    if changes:
+        record("account.changed", target=account, actor=actor, account_id=account.pk, changes=changes)
+        send_on_commit(signals.account_changed, sender=Account, account=account, changes=changes, actor=actor)
+    return account
+
+
+@transaction.atomic
+def set_account_status(account: Account, status: Status, *, actor: AbstractBaseUser | None) -> Account:
+    """Suspend an account, or let it be used again."""
+    account = lock_account(account)
+    changes = apply_changes(account, {"status": status.value})
+    if changes:
+        record("account.changed", target=account, actor=actor, account_id=account.pk, changes=changes)
+        send_on_commit(signals.account_changed, sender=Account, account=account, changes=changes, actor=actor)
+    return account
+
+
+@transaction.atomic
+def delete_account(account: Account, *, actor: AbstractBaseUser | None) -> None:
+    """
+    Delete an account with its organizations and all that they own, so that it can be restored.
+
+    Raises:
+        StillReferenced: Something alive protects it.
+    """
+    account.delete()
+    record("account.deleted", target=account, actor=actor, account_id=account.pk)
+    send_on_commit(signals.account_deleted, sender=Account, account=account, actor=actor)
+
+
+@transaction.atomic
+def restore_account(account: Account, *, actor: AbstractBaseUser | None) -> Account:
+    """
+    Bring an account back with exactly what was deleted along with it.
+
+    Raises:
+        NotDeleted: It is alive.
+        NotUnique: Its slug, or one of an organization's, was taken meanwhile.
+    """
+    account.restore()
+    record("account.restored", target=account, actor=actor, account_id=account.pk)
+    send_on_commit(signals.account_restored, sender=Account, account=account, actor=actor)
+    return account
+
+
+@transaction.atomic
+def transfer_account(account: Account, *, to: AbstractBaseUser, actor: AbstractBaseUser) -> Account:
+    """
+    Make another member of the account its owner, and the actor an admin.
+
+    Raises:
+        NotInAccount: The person is not a member of the account.
+    """
+    account = lock_account(account)
+    successor = AccountMembership.objects.filter(account=account, user=to, user__is_active=True).first()
+    if successor is None or to.pk == actor.pk:
+        raise NotInAccount(field="user")
+    AccountMembership.objects.filter(account=account, user=actor).update(role="admin")
+    apply_changes(successor, {"role": OWNER})
+    forget_access(actor)
+    changes = {"owner": [str(actor.pk), str(to.pk)]}
+    record("account.transferred", target=account, actor=actor, account_id=account.pk, changes=changes)
+    send_on_commit(
+        signals.account_transferred, sender=Account, account=account, new_owner=to, old_owner=actor, actor=actor
+    )
+    return account
+
+
+def lock_account(account: Account) -> Account:
+    """
+    Read an account anew and hold its row until the transaction ends.
+
+    Rules over several rows of an account queue here.
+    """
+    return Account.objects.select_for_update().get(pk=account.pk)

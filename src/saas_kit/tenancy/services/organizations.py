@@ -1,0 +1,151 @@
+"""Writes to organizations."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from django.contrib.auth.base_user import AbstractBaseUser
+from django.db import transaction
+
+from saas_kit.audit.services import record
+from saas_kit.core.changes import apply_changes
+from saas_kit.core.events import send_on_commit
+from saas_kit.tenancy import signals
+from saas_kit.tenancy.access import forget_access
+from saas_kit.tenancy.models import Account, AbstractOrganization, Membership, Status, get_organization_model
+from saas_kit.tenancy.roles import OWNER
+from saas_kit.tenancy.services.accounts import lock_account
+from saas_kit.tenancy.slugs import save_with_slug
+
+
+@transaction.atomic
+def create_organization(
+    *,
+    account: Account,
+    name: str,
+    owner: AbstractBaseUser,
+    slug: str | None = None,
+    metadata: Mapping[str, Any] | None = None,
+    actor: AbstractBaseUser | None,
+    **fields: Any,
+) -> AbstractOrganization:
+    """
+    Create an organization in an account, with its first owner.
+
+    Args:
+        slug: Made from the name where it is left out.
+        fields: Fields of the host's own organization model.
+
+    Raises:
+        SlugTaken: Another organization has the slug.
+    """
+    model = get_organization_model()
+    account = lock_account(account)  # nothing is added to an account that is being deleted
+
+    def save(candidate: str) -> AbstractOrganization:
+        return model.objects.create(
+            account=account, name=name, slug=candidate, metadata=dict(metadata or {}), **fields
+        )
+
+    organization = save_with_slug(model, save, name=name, slug=slug)
+    Membership.objects.create(organization=organization, user=owner, role=OWNER)
+    forget_access(owner)
+    record("organization.created", target=organization, actor=actor, organization_id=organization.pk)
+    send_on_commit(signals.organization_created, sender=model, organization=organization, actor=actor)
+    return organization
+
+
+@transaction.atomic
+def change_organization(
+    organization: AbstractOrganization, *, actor: AbstractBaseUser | None, **values: Any
+) -> AbstractOrganization:
+    """
+    Change an organization's ``name``, ``slug``, ``metadata`` or fields of the host's own.
+
+    Raises:
+        SlugTaken: Another organization has the slug.
+    """
+    model = get_organization_model()
+    organization = lock_organization(organization)
+
+    def save(_: str) -> AbstractOrganization:
+        changes.update(apply_changes(organization, values))
+        return organization
+
+    changes: dict[str, list[Any]] = {}
+    save_with_slug(model, save, name=organization.name, slug=values.get("slug", organization.slug))
+    if changes:
+        _tell_change(organization, changes, actor)
+    return organization
+
+
+@transaction.atomic
+def set_organization_status(
+    organization: AbstractOrganization, status: Status, *, actor: AbstractBaseUser | None
+) -> AbstractOrganization:
+    """Suspend an organization, or let it be used again."""
+    organization = lock_organization(organization)
+    changes = apply_changes(organization, {"status": status.value})
+    if changes:
+        _tell_change(organization, changes, actor)
+    return organization
+
+
+@transaction.atomic
+def delete_organization(organization: AbstractOrganization, *, actor: AbstractBaseUser | None) -> None:
+    """
+    Delete an organization with all that it owns, so that it can be restored.
+
+    Raises:
+        StillReferenced: Something alive protects it.
+    """
+    organization.delete()
+    record("organization.deleted", target=organization, actor=actor, organization_id=organization.pk)
+    send_on_commit(
+        signals.organization_deleted, sender=type(organization), organization=organization, actor=actor
+    )
+
+
+@transaction.atomic
+def restore_organization(
+    organization: AbstractOrganization, *, actor: AbstractBaseUser | None
+) -> AbstractOrganization:
+    """
+    Bring an organization back with exactly what was deleted along with it.
+
+    Raises:
+        NotDeleted: It is alive.
+        NotUnique: Its slug, or the name of something in it, was taken meanwhile.
+        ParentDeleted: Its account is deleted.
+    """
+    organization.restore()
+    record("organization.restored", target=organization, actor=actor, organization_id=organization.pk)
+    send_on_commit(
+        signals.organization_restored, sender=type(organization), organization=organization, actor=actor
+    )
+    return organization
+
+
+def lock_organization(organization: AbstractOrganization) -> AbstractOrganization:
+    """
+    Read an organization anew and hold its row until the transaction ends.
+
+    Rules over several rows of an organization queue here.
+    """
+    return get_organization_model().objects.select_for_update().get(pk=organization.pk)
+
+
+def _tell_change(
+    organization: AbstractOrganization, changes: dict[str, list[Any]], actor: AbstractBaseUser | None
+) -> None:
+    record(
+        "organization.changed", target=organization, actor=actor, organization_id=organization.pk, changes=changes
+    )
+    send_on_commit(
+        signals.organization_changed,
+        sender=type(organization),
+        organization=organization,
+        changes=changes,
+        actor=actor,
+    )
