@@ -87,7 +87,8 @@ def pytest_testnodedown(node: object) -> None:
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
     for reason, count in config.stash[_left_out].items():
-        terminalreporter.write_line(f"Left out: {count} {'test' if count == 1 else 'tests'}, {reason}.", yellow=True)
+        tests = "test" if count == 1 else "tests"
+        terminalreporter.write_line(f"Left out: {count} {tests}, {reason}.", yellow=True)
 
 
 @pytest.hookimpl(trylast=True)

