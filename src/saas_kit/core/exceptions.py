@@ -37,6 +37,13 @@ class InvalidInput(SaasKitError):
     message = _("The input is not valid.")
 
 
+class NotAuthenticated(SaasKitError):
+    """Nobody is signed in, or the credentials are of no use."""
+
+    code = "not_authenticated"
+    message = _("You are not signed in.")
+
+
 class NotAllowed(SaasKitError):
     """The actor may not do this."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -47,35 +47,32 @@ class Permission:
     minimum_role: str
 
 
-_registry: dict[str, Permission] = {}
+_registry: dict[tuple[str, Level], Permission] = {}
 
 
-def register(choices: type[models.TextChoices], *, level: Level, minimum_roles: Mapping[Any, str]) -> None:
+def register(level: Level, minimum_roles: Mapping[Any, str]) -> None:
     """
-    Register an app's permissions.
+    Register permissions that roles at one level may hold; one permission may be registered at several levels.
 
     Args:
-        choices: The permissions, value ``app_label.verb_noun``, with labels.
-        level: Where they apply.
-        minimum_roles: For each permission the key of the lowest system role that holds it.
+        level: Where the roles are held.
+        minimum_roles: For each permission, a member of a ``TextChoices`` whose value is
+            ``app_label.verb_noun``, the key of the lowest system role that holds it.
 
     Raises:
-        ValueError: A permission has no minimum role, or its name belongs to another app's permission.
+        ValueError: It is registered already, with another label or role.
     """
-    for member in choices:
-        if member not in minimum_roles:
-            raise ValueError(f"{choices.__qualname__}.{member.name} has no minimum role.")
-        permission = Permission(member.value, member.label, level, minimum_roles[member])
-        known = _registry.setdefault(member.value, permission)
+    for member, minimum_role in minimum_roles.items():
+        permission = Permission(member.value, member.label, level, minimum_role)
+        known = _registry.setdefault((member.value, level), permission)
         if known != permission:
-            raise ValueError(f"The permission {member.value!r} is registered twice.")
+            raise ValueError(f"The permission {member.value!r} is registered twice at the level of the {level}.")
 
 
 def registered(*, level: Level | None = None) -> list[Permission]:
     """Return the registered permissions, in order of their names; those of one level where it is given."""
-    return sorted(
-        (each for each in _registry.values() if level is None or each.level is level), key=lambda each: each.codename
-    )
+    chosen = (each for each in _registry.values() if level is None or each.level is level)
+    return sorted(chosen, key=lambda each: (each.codename, each.level))
 
 
 def has_permission(user: Any, permission: str, obj: models.Model) -> bool:
@@ -90,8 +87,3 @@ def has_permission(user: Any, permission: str, obj: models.Model) -> bool:
     return any(
         backend.has_perm(user, permission, obj) for backend in auth.get_backends() if hasattr(backend, "has_perm")
     )
-
-
-def codenames(permissions: Iterable[Permission]) -> frozenset[str]:
-    """Return the names of permissions."""
-    return frozenset(each.codename for each in permissions)

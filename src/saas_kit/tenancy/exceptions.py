@@ -35,6 +35,13 @@ class AlreadyMember(Conflict):
     message = _("This person is a member already.")
 
 
+class NotAMember(Conflict):
+    """The person has no membership of their own to end."""
+
+    code = "not_a_member"
+    message = _("You are not a member yourself. Your role comes from the account.")
+
+
 class NotInAccount(InvalidInput):
     """Only somebody who belongs to the account can be added; anybody else is invited."""
 

@@ -31,9 +31,8 @@ class OrganizationPermission(models.TextChoices):
 
 
 register(
-    AccountPermission,
-    level=Level.ACCOUNT,
-    minimum_roles={
+    Level.ACCOUNT,
+    {
         AccountPermission.VIEW: "member",
         AccountPermission.CHANGE: "admin",
         AccountPermission.DELETE: "owner",
@@ -44,9 +43,8 @@ register(
     },
 )
 register(
-    OrganizationPermission,
-    level=Level.ORGANIZATION,
-    minimum_roles={
+    Level.ORGANIZATION,
+    {
         OrganizationPermission.VIEW: "viewer",
         OrganizationPermission.CHANGE: "admin",
         OrganizationPermission.DELETE: "owner",

@@ -1,0 +1,146 @@
+"""OpenAPI that says what the views do: summaries, permissions, and every error."""
+
+from __future__ import annotations
+
+import inspect
+from http import HTTPStatus
+from typing import Any
+
+from drf_spectacular.openapi import AutoSchema
+from rest_framework.mixins import ListModelMixin
+
+from saas_kit.api.problems import CONTENT_TYPE
+from saas_kit.api.serializers import ProblemSerializer
+from saas_kit.core.permissions import Access
+
+_SUMMARIES = {
+    "list": "List {plural}",
+    "retrieve": "Get {singular}",
+    "create": "Create {singular}",
+    "update": "Replace {singular}",
+    "partial_update": "Change {singular}",
+    "destroy": "Delete {singular}",
+    "restore": "Restore {singular}",
+}
+
+_ERRORS: dict[int, tuple[str, str, str]] = {
+    400: ("The input is not valid; `errors` names each fault.", "invalid", "The input is not valid."),
+    401: ("Nobody is signed in, or the token is of no use.", "not_authenticated", "You are not signed in."),
+    403: ("The caller may see it, and may not do this.", "permission_denied", "You do not have permission to do this."),
+    404: ("There is no such thing, or the caller may not know of it.", "not_found", "Not found."),
+    405: ("The path does not have this method.", "method_not_allowed", 'Method "TRACE" not allowed.'),
+    406: ("Only JSON can be had here.", "not_acceptable", "Could not satisfy the request Accept header."),
+    409: ("The present state does not allow it.", "conflict", "The present state does not allow this."),
+    412: ("`If-Match` names a version that is no longer the present one.", "stale", "It was changed since you read it."),
+    413: ("The body is too large.", "body_too_large", "The request body is too large."),
+    415: ("Only JSON is understood here.", "unsupported_media_type", "Unsupported media type in request."),
+    429: ("Too many requests.", "throttled", "Request was throttled."),
+    503: ("A service that this needs is out of reach.", "unavailable", "The service is not available right now."),
+}
+
+
+class ApiSchema(AutoSchema):
+    """
+    Describes an operation from what the view declares.
+
+    A view may add ``summaries`` and ``descriptions``, by action (or method), and ``extra_errors``, statuses
+    that only some of its actions answer.
+    """
+
+    @property
+    def _action(self) -> str:
+        if hasattr(self.view, "action_map"):
+            return self.view.action or ""
+        return self.method.lower()
+
+    def get_operation_id(self) -> str:
+        name = getattr(self.view, "basename", None)
+        if name is None:
+            name = getattr(self.view, "operation_name", None)
+            return f"{name}_{self.method.lower()}" if name else super().get_operation_id()
+        return f"{name}_{self._action}".replace("-", "_")
+
+    def get_tags(self) -> list[str]:
+        return list(getattr(self.view, "tags", ())) or super().get_tags()
+
+    def get_summary(self) -> str | None:
+        summaries = getattr(self.view, "summaries", {})
+        if self._action in summaries:
+            return str(summaries[self._action])
+        if self._action in _SUMMARIES:
+            return _SUMMARIES[self._action].format(singular=self._noun(), plural=self._noun(plural=True))
+        method = getattr(self.view, self._action, None)
+        return (inspect.getdoc(method) or "").split("\n")[0].rstrip(".") or None
+
+    def _noun(self, *, plural: bool = False) -> str:
+        queryset = getattr(self.view, "queryset", None)
+        singular = getattr(self.view, "noun", None) or (queryset.model._meta.verbose_name if queryset is not None else "it")
+        if plural:
+            return str(getattr(self.view, "noun_plural", None) or f"{singular}s")
+        return f"{'an' if str(singular)[0] in 'aeiou' else 'a'} {singular}"
+
+    def get_description(self) -> str:
+        parts = []
+        own = getattr(self.view, "descriptions", {}).get(self._action)
+        if own is None and self._action not in _SUMMARIES:
+            own = inspect.getdoc(getattr(self.view, self._action, None))
+        parts.append(str(own or inspect.getdoc(type(self.view)) or ""))
+        required = self._required()
+        if required is Access.PUBLIC:
+            parts.append("Open to anybody.")
+        elif required is Access.AUTHENTICATED:
+            parts.append("Needs somebody who is signed in.")
+        elif required:
+            parts.append(f"Needs the permission `{required}`.")
+        return "\n\n".join(part for part in parts if part)
+
+    def _required(self) -> str | None:
+        declared = getattr(self.view, "required_permissions", {})
+        return declared.get("update" if self._action == "partial_update" else self._action)
+
+    def _is_list_view(self, serializer: Any = None) -> bool:
+        if hasattr(self.view, "action_map"):
+            return self._action == "list" and isinstance(self.view, ListModelMixin)
+        return bool(super()._is_list_view(serializer))
+
+    def get_request_serializer(self) -> Any:
+        if self._action == "restore":
+            return None
+        name = "update" if self._action == "partial_update" else self._action
+        return getattr(self.view, "input_serializer_classes", {}).get(name) or super().get_request_serializer()
+
+    def _error_statuses(self) -> list[int]:
+        statuses = {405, 406, 429, 503, *getattr(self.view, "extra_errors", {}).get(self._action, ())}
+        has_body = self.method in ("POST", "PUT", "PATCH")
+        if self._required() is not Access.PUBLIC:
+            statuses |= {401, 403, 404}
+        if has_body:
+            statuses |= {400, 413, 415}
+        if self._is_list_view():
+            statuses.add(400)
+        if has_body or self.method == "DELETE":
+            statuses.add(409)
+        if self.method in ("PUT", "PATCH", "DELETE"):
+            statuses.add(412)
+        return sorted(statuses)
+
+    def _get_response_bodies(self, direction: str = "response") -> dict[str, Any]:
+        bodies: dict[str, Any] = super()._get_response_bodies(direction)
+        component = self.resolve_serializer(ProblemSerializer(), direction)
+        for status in self._error_statuses():
+            description, code, detail = _ERRORS[status]
+            example = {
+                "type": "about:blank",
+                "title": HTTPStatus(status).phrase,
+                "status": status,
+                "detail": detail,
+                "code": code,
+                "request_id": "01920000-0000-7000-8000-000000000000",
+            }
+            if status == 400:
+                example["errors"] = [{"field": "name", "code": "required", "detail": "This field is required."}]
+            bodies[str(status)] = {
+                "description": description,
+                "content": {CONTENT_TYPE: {"schema": component.ref, "example": example}},
+            }
+        return bodies

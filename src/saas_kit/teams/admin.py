@@ -1,0 +1,47 @@
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import admin
+from django.http import HttpRequest
+
+from saas_kit.teams import services
+from saas_kit.teams.models import Team, TeamMembership
+from saas_kit.tenancy.admin import SoftDeletableAdmin
+
+
+class TeamMembershipInline(admin.TabularInline):
+    model = TeamMembership
+    fields = ("membership", "role", "created_at")
+    readonly_fields = fields
+    can_delete = False
+    extra = 0
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+
+@admin.register(Team)
+class TeamAdmin(SoftDeletableAdmin):
+    """Teams of every organization."""
+
+    list_display = ("name", "organization", "created_at", "deleted_at")
+    list_filter = (("deleted_at", admin.EmptyFieldListFilter),)
+    list_select_related = ("organization",)
+    search_fields = ("name", "slug", "=id", "=organization__id", "organization__name")
+    fields = ("id", "organization", "name", "slug", "description", "created_at", "updated_at", "deleted_at")
+    readonly_fields = ("id", "organization", "created_at", "updated_at", "deleted_at")
+    actions = ("restore",)
+    inlines = (TeamMembershipInline,)
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def save_model(self, request: HttpRequest, obj: Team, form: Any, change: bool) -> None:
+        services.change_team(obj, actor=request.user, **form.cleaned_data)
+
+    def delete_one(self, obj: Team, request: HttpRequest) -> None:
+        services.delete_team(obj, actor=request.user)
+
+    def restore_one(self, obj: Team, request: HttpRequest) -> None:
+        services.restore_team(obj, actor=request.user)

@@ -1,0 +1,202 @@
+"""
+Every write to teams and their members.
+
+Each service is atomic, keeps the invariants, records itself in the audit log and sends its signal after the
+commit. ``actor`` is who acts; None is the system. Whether the actor may do it is for the caller to ask.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib.auth.base_user import AbstractBaseUser
+from django.db import IntegrityError, transaction
+
+from saas_kit.audit.services import record
+from saas_kit.core.changes import apply_changes
+from saas_kit.core.events import send_on_commit
+from saas_kit.core.exceptions import NotFound
+from saas_kit.core.permissions import Level
+from saas_kit.teams import signals
+from saas_kit.teams.exceptions import AlreadyInTeam, NameTaken, NotInOrganization
+from saas_kit.teams.models import Team, TeamMembership
+from saas_kit.tenancy.models import AbstractOrganization, Membership
+from saas_kit.tenancy.roles import get_role
+from saas_kit.tenancy.services.organizations import lock_organization
+from saas_kit.tenancy.slugs import save_with_slug
+
+
+@transaction.atomic
+def create_team(
+    organization: AbstractOrganization,
+    *,
+    name: str,
+    slug: str | None = None,
+    description: str = "",
+    actor: AbstractBaseUser | None,
+) -> Team:
+    """
+    Create a team in an organization.
+
+    Args:
+        slug: Made from the name where it is left out.
+
+    Raises:
+        NameTaken: Another team of the organization has the name, whatever the case.
+        SlugTaken: Another team of the organization has the slug.
+    """
+    organization = lock_organization(organization)  # nothing is added to an organization that is being deleted
+    _require_free_name(organization, name)
+
+    def save(candidate: str) -> Team:
+        return Team.objects.create(organization=organization, name=name, slug=candidate, description=description)
+
+    team = save_with_slug(Team, save, name=name, slug=slug)
+    record("team.created", target=team, actor=actor)
+    send_on_commit(signals.team_created, sender=Team, team=team, actor=actor)
+    return team
+
+
+@transaction.atomic
+def change_team(team: Team, *, actor: AbstractBaseUser | None, **values: Any) -> Team:
+    """
+    Change a team's ``name``, ``slug`` or ``description``.
+
+    Raises:
+        NameTaken: Another team of the organization has the name, whatever the case.
+        SlugTaken: Another team of the organization has the slug.
+    """
+    organization = lock_organization(team.organization)
+    team = _lock_team(team)
+    _require_free_name(organization, values.get("name", team.name), besides=team)
+
+    def save(_: str) -> Team:
+        changes.update(apply_changes(team, values))
+        return team
+
+    changes: dict[str, list[Any]] = {}
+    save_with_slug(Team, save, name=team.name, slug=values.get("slug", team.slug))
+    if changes:
+        record("team.changed", target=team, actor=actor, changes=changes)
+        send_on_commit(signals.team_changed, sender=Team, team=team, changes=changes, actor=actor)
+    return team
+
+
+@transaction.atomic
+def delete_team(team: Team, *, actor: AbstractBaseUser | None) -> None:
+    """
+    Delete a team, so that it can be restored.
+
+    Raises:
+        StillReferenced: Something alive protects it.
+    """
+    team.delete()
+    record("team.deleted", target=team, actor=actor)
+    send_on_commit(signals.team_deleted, sender=Team, team=team, actor=actor)
+
+
+@transaction.atomic
+def restore_team(team: Team, *, actor: AbstractBaseUser | None) -> Team:
+    """
+    Bring a team back.
+
+    Raises:
+        NotDeleted: It is alive.
+        NotUnique: Its name or its slug was taken meanwhile.
+        ParentDeleted: Its organization is deleted.
+    """
+    team.restore()
+    record("team.restored", target=team, actor=actor)
+    send_on_commit(signals.team_restored, sender=Team, team=team, actor=actor)
+    return team
+
+
+@transaction.atomic
+def add_team_member(
+    team: Team, user: AbstractBaseUser, role: str, *, actor: AbstractBaseUser | None
+) -> TeamMembership:
+    """
+    Put a member of the organization in one of its teams.
+
+    Raises:
+        UnknownRole: There is no such role in teams.
+        NotInOrganization: The person is not a member of the team's organization.
+        AlreadyInTeam: The person is in the team already.
+    """
+    granted = get_role(role, level=Level.TEAM)
+    team = _lock_team(team)
+    # held, so that a membership that is ending does not leave a place in a team behind
+    own = Membership.objects.select_for_update(of=("self",)).filter(organization=team.organization_id, user=user)
+    membership = own.first()
+    if membership is None:
+        raise NotInOrganization(field="user")
+    membership.user = user
+    team_membership = TeamMembership(team=team, membership=membership, role=granted.key)
+    try:
+        with transaction.atomic():
+            team_membership.save(force_insert=True)
+    except IntegrityError as error:
+        if TeamMembership.objects.filter(team=team, membership=membership).exists():
+            raise AlreadyInTeam from error
+        raise
+    record("team_member.joined", target=team_membership, actor=actor, changes={"role": [None, granted.key]})
+    send_on_commit(
+        signals.team_member_joined, sender=TeamMembership, team_membership=team_membership, actor=actor
+    )
+    return team_membership
+
+
+@transaction.atomic
+def change_team_role(
+    team_membership: TeamMembership, role: str, *, actor: AbstractBaseUser | None
+) -> TeamMembership:
+    """
+    Give somebody another role in a team.
+
+    Raises:
+        UnknownRole: There is no such role in teams.
+        NotFound: The person has left the team.
+    """
+    granted = get_role(role, level=Level.TEAM)
+    locked = TeamMembership.objects.select_for_update(of=("self",)).select_related("team", "membership__user")
+    current = locked.filter(pk=team_membership.pk).first()
+    if current is None:
+        raise NotFound
+    changes = apply_changes(current, {"role": granted.key})
+    if changes:
+        record("team_member.role_changed", target=current, actor=actor, changes=changes)
+        send_on_commit(
+            signals.team_role_changed,
+            sender=TeamMembership,
+            team_membership=current,
+            old_role=changes["role"][0],
+            actor=actor,
+        )
+    return current
+
+
+@transaction.atomic
+def remove_team_member(team_membership: TeamMembership, *, actor: AbstractBaseUser | None) -> None:
+    """Take somebody out of a team; they stay in the organization."""
+    changes = {"role": [team_membership.role, None]}
+    record("team_member.removed", target=team_membership, actor=actor, changes=changes)
+    key = team_membership.pk
+    team_membership.delete()
+    team_membership.pk = key  # receivers still want to name it
+    send_on_commit(
+        signals.team_member_removed, sender=TeamMembership, team_membership=team_membership, actor=actor
+    )
+
+
+def _lock_team(team: Team) -> Team:
+    locked = Team.objects.select_for_update(of=("self",)).select_related("organization").filter(pk=team.pk).first()
+    if locked is None:
+        raise NotFound
+    return locked
+
+
+def _require_free_name(organization: AbstractOrganization, name: str, *, besides: Team | None = None) -> None:
+    # the organization's row is held, so nobody takes the name between this and the write
+    teams = Team.objects.in_organization(organization).filter(name__iexact=name)
+    if teams.exclude(pk=getattr(besides, "pk", None)).exists():
+        raise NameTaken(field="name")

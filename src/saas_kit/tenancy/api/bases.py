@@ -1,0 +1,154 @@
+"""The bases of tenant-owned collections: what strangers cannot see, and what members may not do."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from django.db.models import QuerySet
+from django.utils.translation import gettext_lazy as _
+from rest_framework.exceptions import ErrorDetail, ValidationError
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.serializers import BaseSerializer
+
+from saas_kit.api.views import ApiViewSet, ModelViewSet
+from saas_kit.audit.services import record
+from saas_kit.core import context
+from saas_kit.core.exceptions import NotAllowed, NotFound
+from saas_kit.tenancy.access import get_access
+from saas_kit.tenancy.api.fields import OrganizationField
+from saas_kit.tenancy.api.narrowing import active_organization
+from saas_kit.tenancy.exceptions import Suspended
+from saas_kit.tenancy.models import Account, AbstractOrganization, Status, get_organization_model
+
+_SAFE_METHODS = ("GET", "HEAD")
+
+
+class TenantViewSet(ApiViewSet):
+    """
+    A collection in accounts or organizations.
+
+    ``get_object()`` answers 404 for what the caller may not see and 403 for what they may not do. Writes to
+    what is suspended are refused, and acts of platform staff are recorded.
+    """
+
+    def visible_permission(self) -> str | None:
+        """Return the permission without which an object is hidden: that of ``list`` or else of ``retrieve``."""
+        name = "list" if self.action_name == "list" else "retrieve"
+        return self.required_permissions.get(name) or self.required_permissions.get("list")
+
+    def check_object_permissions(self, request: Request, obj: Any) -> None:
+        super().check_object_permissions(request, obj)
+        self._note_staff_access(request, obj)
+        if request.method not in _SAFE_METHODS and self.action_name != "restore":
+            _refuse_suspended(obj)
+
+    def require(self, request: Request, obj: Any) -> None:
+        """Ask for the present action's permission on an object that was not found by ``get_object()``."""
+        self.check_object_permissions(request, obj)
+
+    def list(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        """List what the caller may see."""
+        if get_access(request.user).is_staff:
+            context.staff_access.set(True)
+            self._note_staff_access(request, request.user)
+        queryset = self.filter_queryset(self.get_queryset())
+        serializer = self.get_serializer(self.paginate_queryset(queryset), many=True)
+        return self.get_paginated_response(serializer.data)
+
+    def _note_staff_access(self, request: Request, obj: Any) -> None:
+        if context.staff_access.get():
+            changes = {"method": request.method, "path": request.path}
+            record("staff.access", target=obj, actor=request.user, changes=changes)
+
+
+def _refuse_suspended(obj: Any) -> None:
+    place = obj if isinstance(obj, Account | AbstractOrganization) else getattr(obj, "organization", None)
+    places = [place, getattr(place, "account", None)]
+    if any(each is not None and each.status == Status.SUSPENDED for each in places):
+        raise Suspended
+
+
+class OrganizationScopedViewSet(TenantViewSet, ModelViewSet):
+    """
+    A collection of rows that belong to an organization, across all organizations that the caller may see.
+
+    A host derives the views of its own models from this: ``queryset``, ``serializer_class`` and
+    ``required_permissions`` are all that a view needs. ``X-Organization`` narrows it to one organization.
+
+    The serializer's ``create()`` and ``update()`` get ``actor`` beside the fields, and ``create()`` also
+    ``organization``.
+    """
+
+    def get_queryset(self) -> QuerySet[Any]:
+        queryset = super().get_queryset()
+        if self.action_name == "restore":
+            queryset = queryset.model.all_objects.select_related("organization")
+        queryset = queryset.visible_to(self.request.user, self.visible_permission())
+        organization = active_organization(self.request)
+        if organization is not None:
+            queryset = queryset.in_organization(organization)
+        return queryset.select_related("organization__account") if self._is_write else queryset
+
+    @property
+    def _is_write(self) -> bool:
+        return self.request.method not in _SAFE_METHODS
+
+    def create(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        """Create one in an organization: the body's, else the active one, else the caller's only one."""
+        self.organization = self._organization_of(request)
+        self.require(request, self.organization)
+        return super().create(request, *args, **kwargs)
+
+    def _organization_of(self, request: Request) -> AbstractOrganization:
+        active = active_organization(request)
+        body = request.data if isinstance(request.data, Mapping) else {}
+        if "organization" not in body:
+            if active is not None:
+                return active
+            only = list(get_organization_model().objects.visible_to(request.user).select_related("account")[:2])
+            if len(only) != 1:
+                raise field_required("organization")
+            return only[0]
+        organizations = get_organization_model().objects.select_related("account")
+        if active is not None:
+            organizations = organizations.filter(pk=active.pk)
+        field = OrganizationField(queryset=organizations)
+        field.bind("organization", self.get_input_serializer())
+        return field.run_as_body_field(body["organization"])  # type: ignore[no-any-return]
+
+    def perform_create(self, serializer: BaseSerializer[Any]) -> None:
+        serializer.save(organization=self.organization, actor=self.request.user)
+
+
+class NestedViewSet(TenantViewSet):
+    """
+    A collection below an object: ``/organizations/{organization_id}/members/``.
+
+    The object is found first, among what the caller may see; permissions are asked of it.
+    """
+
+    parent_kwarg: ClassVar[str]
+
+    def get_parent_queryset(self) -> QuerySet[Any]:
+        """Return the objects that the caller may see."""
+        raise NotImplementedError
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        super().initial(request, *args, **kwargs)
+        parent = self.get_parent_queryset().filter(pk=self.kwargs[self.parent_kwarg]).first()
+        if parent is None:
+            raise NotFound
+        self.parent = parent
+        if self.detail is not True:
+            self.require(request, parent)
+
+    def check_object_permissions(self, request: Request, obj: Any) -> None:
+        # a row below the parent is decided by the parent
+        super().check_object_permissions(request, self.parent)
+
+
+def field_required(field: str) -> ValidationError:
+    """Return the error for a field that is missing from a body."""
+    return ValidationError({field: [ErrorDetail(str(_("This field is required.")), code="required")]})

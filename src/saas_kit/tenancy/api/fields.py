@@ -1,0 +1,84 @@
+"""Fields that find only what the caller may see."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib.auth import get_user_model
+from django.core.exceptions import ValidationError
+from drf_spectacular.utils import extend_schema_field
+from rest_framework import serializers
+
+from saas_kit.tenancy.exceptions import NotInAccount
+from saas_kit.tenancy.models import Account, get_organization_model
+
+
+class VisibleRelatedField(serializers.PrimaryKeyRelatedField):  # type: ignore[type-arg]
+    """
+    A reference to a row that the caller may see; anything else does not exist.
+
+    The query set needs ``visible_to(user)``. An id of somebody else's row is answered as a random one is.
+    """
+
+    def get_queryset(self) -> Any:
+        return super().get_queryset().visible_to(self.context["request"].user)
+
+    def to_internal_value(self, data: Any) -> Any:
+        queryset = self.get_queryset()
+        if isinstance(data, bool):
+            self.fail("incorrect_type", data_type=type(data).__name__)
+        try:
+            return queryset.get(pk=queryset.model._meta.pk.to_python(data))
+        except (ValidationError, TypeError, ValueError, OverflowError):
+            self.fail("incorrect_type", data_type=type(data).__name__)
+        except queryset.model.DoesNotExist:
+            self.fail("does_not_exist", pk_value=data)
+
+
+    def run_as_body_field(self, data: Any) -> Any:
+        """Validate the value apart from its serializer; the errors name the field."""
+        try:
+            return self.run_validation(data)
+        except serializers.ValidationError as error:
+            raise serializers.ValidationError({self.field_name: error.detail}) from error
+
+
+class OrganizationField(VisibleRelatedField):
+    """The id of an organization that the caller is in."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        if not kwargs.get("read_only"):
+            kwargs.setdefault("queryset", get_organization_model().objects.all())
+        super().__init__(**kwargs)
+
+
+class AccountField(VisibleRelatedField):
+    """The id of an account that the caller has a role in."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        if not kwargs.get("read_only"):
+            kwargs.setdefault("queryset", Account.objects.all())
+        super().__init__(**kwargs)
+
+
+@extend_schema_field({"oneOf": [{"type": "string", "format": "uuid"}, {"type": "integer"}]})
+class PersonField(serializers.Field):  # type: ignore[type-arg]
+    """
+    The id of a person; whether they belong here is for the service to say, in the same words.
+
+    A person who is not active does not exist here.
+    """
+
+    default_error_messages = {"does_not_exist": NotInAccount.message, "incorrect_type": "Enter a person's id."}
+
+    def to_internal_value(self, data: Any) -> Any:
+        model = get_user_model()
+        if isinstance(data, bool | float | dict | list):
+            self.fail("incorrect_type")
+        try:
+            person = model._default_manager.filter(pk=model._meta.pk.to_python(data), is_active=True).first()
+        except (ValidationError, TypeError, ValueError, OverflowError):
+            self.fail("incorrect_type")
+        if person is None:
+            self.fail("does_not_exist")
+        return person

@@ -1,0 +1,26 @@
+"""Filters of accounts, organizations and memberships."""
+
+from __future__ import annotations
+
+from django_filters import rest_framework as filters
+
+from saas_kit.tenancy.models import Status
+
+
+class AccountFilter(filters.FilterSet):
+    """Filters accounts."""
+
+    status = filters.ChoiceFilter(choices=Status.choices)
+    slug = filters.CharFilter(lookup_expr="iexact")
+
+
+class OrganizationFilter(AccountFilter):
+    """Filters organizations."""
+
+    account = filters.UUIDFilter(field_name="account_id", help_text="The id of an account.")
+
+
+class MembershipFilter(filters.FilterSet):
+    """Filters memberships."""
+
+    role = filters.CharFilter(help_text="The key of a role.")

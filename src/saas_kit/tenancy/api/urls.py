@@ -1,0 +1,17 @@
+"""Where the API of tenancy is."""
+
+from __future__ import annotations
+
+from saas_kit.api.routers import Router
+from saas_kit.tenancy.api import views
+
+router = Router()
+router.register("accounts", views.AccountViewSet, basename="account")
+router.register("accounts/<uuid:account_id>/members", views.AccountMemberViewSet, basename="account-member")
+router.register("organizations", views.OrganizationViewSet, basename="organization")
+router.register(
+    "organizations/<uuid:organization_id>/members", views.OrganizationMemberViewSet, basename="organization-member"
+)
+router.view("permissions/", views.PermissionListView, name="permission-list")
+
+urlpatterns = router.urls

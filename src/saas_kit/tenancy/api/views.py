@@ -1,0 +1,268 @@
+"""Accounts, organizations and their members over HTTP."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from django.contrib.auth import get_user_model
+from django.db.models import QuerySet
+from drf_spectacular.utils import extend_schema
+from rest_framework import mixins, status
+from rest_framework.decorators import action
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.serializers import BaseSerializer
+
+from saas_kit.api.views import (
+    ApiView,
+    CreateModelMixin,
+    DestroyModelMixin,
+    ModelViewSet,
+    RestoreModelMixin,
+    RetrieveModelMixin,
+    UpdateModelMixin,
+)
+from saas_kit.core.exceptions import NotAllowed
+from saas_kit.core.permissions import Access, registered
+from saas_kit.tenancy import services
+from saas_kit.tenancy.api.bases import NestedViewSet, TenantViewSet, field_required
+from saas_kit.tenancy.api.fields import AccountField
+from saas_kit.tenancy.api.filters import AccountFilter, MembershipFilter, OrganizationFilter
+from saas_kit.tenancy.api.narrowing import active_organization
+from saas_kit.tenancy.api.serializers import (
+    AccountMembershipSerializer,
+    AccountSerializer,
+    AddAccountMemberSerializer,
+    AddMemberSerializer,
+    ChangeAccountRoleSerializer,
+    ChangeRoleSerializer,
+    MembershipSerializer,
+    OrganizationSerializer,
+    PermissionSerializer,
+    TransferSerializer,
+)
+from saas_kit.tenancy.exceptions import NotAMember
+from saas_kit.tenancy.models import Account, AccountMembership, Membership, get_organization_model
+from saas_kit.tenancy.permissions import AccountPermission, OrganizationPermission
+
+_PERSON_FIELDS = {field.name for field in get_user_model()._meta.get_fields()}
+_PERSON_SEARCH = tuple(
+    f"user__{name}" for name in ("email", "first_name", "last_name", "username") if name in _PERSON_FIELDS
+)
+
+
+class AccountViewSet(RestoreModelMixin, TenantViewSet, ModelViewSet):
+    """The accounts that the caller has a role in."""
+
+    tags = ["Accounts"]
+    noun, noun_plural = "account", "accounts"
+    queryset = Account.objects.all()
+    serializer_class = AccountSerializer
+    input_serializer_classes = {"transfer": TransferSerializer}
+    filterset_class = AccountFilter
+    search_fields = ("name", "slug")
+    ordering_fields = ("created_at", "name", "slug")
+    required_permissions = {
+        "list": AccountPermission.VIEW,
+        "retrieve": AccountPermission.VIEW,
+        "create": Access.AUTHENTICATED,
+        "update": AccountPermission.CHANGE,
+        "destroy": AccountPermission.DELETE,
+        "restore": AccountPermission.DELETE,
+        "transfer": AccountPermission.TRANSFER,
+    }
+    descriptions = {"create": "Create an account; the caller becomes its owner."}
+    extra_errors = {"restore": (409,)}
+
+    def get_queryset(self) -> QuerySet[Account]:
+        queryset = Account.all_objects.all() if self.action_name == "restore" else super().get_queryset()
+        queryset = queryset.visible_to(self.request.user, self.visible_permission())
+        organization = active_organization(self.request)
+        return queryset if organization is None else queryset.filter(pk=organization.account_id)
+
+    def perform_destroy(self, instance: Account) -> None:
+        services.delete_account(instance, actor=self.request.user)
+
+    def perform_restore(self, instance: Account) -> Account:
+        return services.restore_account(instance, actor=self.request.user)
+
+    @extend_schema(summary="Hand an account over")
+    @action(detail=True, methods=["post"])
+    def transfer(self, request: Request, **kwargs: Any) -> Response:
+        """Make another member of the account its owner; the caller becomes an admin."""
+        account = self.get_object()
+        serializer = self.get_input_serializer(data=request.data)
+        serializer.is_valid(raise_exception=True)
+        account = services.transfer_account(account, to=serializer.validated_data["user"], actor=request.user)
+        return Response(self.get_serializer(account).data)
+
+
+class OrganizationViewSet(RestoreModelMixin, TenantViewSet, ModelViewSet):
+    """The organizations that the caller has a role in, of their own or through the account."""
+
+    tags = ["Organizations"]
+    noun, noun_plural = "organization", "organizations"
+    queryset = get_organization_model().objects.all()
+    serializer_class = OrganizationSerializer
+    filterset_class = OrganizationFilter
+    search_fields = ("name", "slug")
+    ordering_fields = ("created_at", "name", "slug")
+    required_permissions = {
+        "list": OrganizationPermission.VIEW,
+        "retrieve": OrganizationPermission.VIEW,
+        "create": AccountPermission.CREATE_ORGANIZATION,
+        "update": OrganizationPermission.CHANGE,
+        "destroy": OrganizationPermission.DELETE,
+        "restore": OrganizationPermission.DELETE,
+        "leave": OrganizationPermission.VIEW,
+    }
+    descriptions = {"create": "Create an organization in an account; the caller becomes its owner."}
+    extra_errors = {"restore": (409,)}
+
+    def get_queryset(self) -> QuerySet[Any]:
+        queryset = super().get_queryset()
+        if self.action_name == "restore":
+            queryset = get_organization_model().all_objects.filter(account__deleted_at__isnull=True)
+        if self.request.method not in ("GET", "HEAD"):
+            queryset = queryset.select_related("account")
+        queryset = queryset.visible_to(self.request.user, self.visible_permission())
+        organization = active_organization(self.request)
+        return queryset if organization is None else queryset.filter(pk=organization.pk)
+
+    def create(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        """Create an organization in the body's account, else in the caller's only one."""
+        self.account = self._account_of(request)
+        self.check_object_permissions(request, self.account)
+        return super().create(request, *args, **kwargs)
+
+    def _account_of(self, request: Request) -> Account:
+        body = request.data if isinstance(request.data, Mapping) else {}
+        if "account" in body:
+            field = AccountField()
+            field.bind("account", self.get_input_serializer())
+            return field.run_as_body_field(body["account"])
+        granting = list(Account.objects.visible_to(request.user, AccountPermission.CREATE_ORGANIZATION)[:2])
+        if not granting:
+            raise NotAllowed
+        if len(granting) > 1:
+            raise field_required("account")
+        return granting[0]
+
+    def perform_create(self, serializer: BaseSerializer[Any]) -> None:
+        serializer.save(account=self.account, actor=self.request.user)
+
+    def perform_destroy(self, instance: Any) -> None:
+        services.delete_organization(instance, actor=self.request.user)
+
+    def perform_restore(self, instance: Any) -> Any:
+        return services.restore_organization(instance, actor=self.request.user)
+
+    @extend_schema(summary="Leave an organization", request=None, responses={204: None})
+    @action(detail=True, methods=["post"])
+    def leave(self, request: Request, **kwargs: Any) -> Response:
+        """End the caller's own membership, and with it their places in the organization's teams."""
+        membership = Membership.objects.in_organization(self.get_object()).filter(user=request.user).first()
+        if membership is None:
+            raise NotAMember
+        services.remove_member(membership, actor=request.user)
+        return Response(status=status.HTTP_204_NO_CONTENT)
+
+
+class MemberViewSetBase(
+    CreateModelMixin, RetrieveModelMixin, UpdateModelMixin, DestroyModelMixin, mixins.ListModelMixin, NestedViewSet
+):
+    """People's roles below an account or an organization."""
+
+    noun, noun_plural = "member", "members"
+    filterset_class = MembershipFilter
+    search_fields = _PERSON_SEARCH
+    ordering_fields = ("created_at", "role")
+    http_method_names = ("get", "post", "patch", "delete", "head")
+
+
+class OrganizationMemberViewSet(MemberViewSetBase):
+    """The members of an organization."""
+
+    tags = ["Organizations"]
+    parent_kwarg = "organization_id"
+    queryset = Membership.objects.select_related("user")
+    serializer_class = MembershipSerializer
+    input_serializer_classes = {"create": AddMemberSerializer, "update": ChangeRoleSerializer}
+    required_permissions = {
+        "list": OrganizationPermission.VIEW_MEMBERS,
+        "retrieve": OrganizationPermission.VIEW_MEMBERS,
+        "create": OrganizationPermission.MANAGE_MEMBERS,
+        "update": OrganizationPermission.MANAGE_MEMBERS,
+        "destroy": OrganizationPermission.MANAGE_MEMBERS,
+    }
+    descriptions = {
+        "create": "Give a role to somebody who belongs to the account already. Anybody else is invited.",
+        "destroy": "End a membership, and with it the person's places in the organization's teams.",
+    }
+
+    def get_parent_queryset(self) -> QuerySet[Any]:
+        organizations = get_organization_model().objects.select_related("account")
+        active = active_organization(self.request)
+        if active is not None:
+            organizations = organizations.filter(pk=active.pk)
+        return organizations.visible_to(self.request.user, OrganizationPermission.VIEW)
+
+    def get_queryset(self) -> QuerySet[Membership]:
+        return super().get_queryset().filter(organization=self.parent)
+
+    def perform_create(self, serializer: BaseSerializer[Any]) -> None:
+        serializer.save(organization=self.parent, actor=self.request.user)
+
+    def perform_destroy(self, instance: Membership) -> None:
+        services.remove_member(instance, actor=self.request.user)
+
+
+class AccountMemberViewSet(MemberViewSetBase):
+    """The members of an account."""
+
+    tags = ["Accounts"]
+    parent_kwarg = "account_id"
+    queryset = AccountMembership.objects.select_related("user")
+    serializer_class = AccountMembershipSerializer
+    input_serializer_classes = {"create": AddAccountMemberSerializer, "update": ChangeAccountRoleSerializer}
+    required_permissions = {
+        "list": AccountPermission.VIEW_MEMBERS,
+        "retrieve": AccountPermission.VIEW_MEMBERS,
+        "create": AccountPermission.MANAGE_MEMBERS,
+        "update": AccountPermission.MANAGE_MEMBERS,
+        "destroy": AccountPermission.MANAGE_MEMBERS,
+    }
+    descriptions = {
+        "create": "Give a role in the account to somebody who is in one of its organizations.",
+        "destroy": "End a role in the account; memberships of its organizations stay.",
+    }
+
+    def get_parent_queryset(self) -> QuerySet[Any]:
+        accounts = Account.objects.visible_to(self.request.user, AccountPermission.VIEW)
+        active = active_organization(self.request)
+        return accounts if active is None else accounts.filter(pk=active.account_id)
+
+    def get_queryset(self) -> QuerySet[AccountMembership]:
+        return super().get_queryset().filter(account=self.parent)
+
+    def perform_create(self, serializer: BaseSerializer[Any]) -> None:
+        serializer.save(account=self.parent, actor=self.request.user)
+
+    def perform_destroy(self, instance: AccountMembership) -> None:
+        services.remove_account_member(instance, actor=self.request.user)
+
+
+class PermissionListView(ApiView):
+    """The permissions that roles are made of."""
+
+    tags = ["Organizations"]
+    operation_name = "permission"
+    required_permissions = {"get": Access.AUTHENTICATED}
+    summaries = {"get": "List permissions"}
+
+    @extend_schema(responses=PermissionSerializer(many=True))
+    def get(self, request: Request) -> Response:
+        """List every registered permission with its label and its level."""
+        rows = PermissionSerializer(registered(), many=True).data
+        return Response({"next": None, "previous": None, "results": rows})
