@@ -43,13 +43,14 @@ class ApiSchema(AutoSchema):
     """
     Describes an operation from what the view declares.
 
-    A view may add ``summaries`` and ``descriptions``, by action (or method), and ``extra_errors``, statuses
-    that only some of its actions answer.
+    A view may add, by action (or method): ``summaries`` and ``descriptions``; ``extra_errors``, statuses that
+    only some of its actions answer; ``input_serializer_classes`` and ``output_serializer_classes``, None where
+    there is no body.
     """
 
     @property
     def _action(self) -> str:
-        if hasattr(self.view, "action_map"):
+        if getattr(self.view, "action_map", None):
             return self.view.action or ""
         return self.method.lower()
 
@@ -99,15 +100,22 @@ class ApiSchema(AutoSchema):
         return declared.get("update" if self._action == "partial_update" else self._action)
 
     def _is_list_view(self, serializer: Any = None) -> bool:
-        if hasattr(self.view, "action_map"):
+        if getattr(self.view, "action_map", None):
             return self._action == "list" and isinstance(self.view, ListModelMixin)
         return bool(super()._is_list_view(serializer))
 
     def get_request_serializer(self) -> Any:
         if self._action == "restore":
             return None
+        declared = getattr(self.view, "input_serializer_classes", {})
         name = "update" if self._action == "partial_update" else self._action
-        return getattr(self.view, "input_serializer_classes", {}).get(name) or super().get_request_serializer()
+        return declared[name] if name in declared else super().get_request_serializer()
+
+    def get_response_serializers(self) -> Any:
+        declared = getattr(self.view, "output_serializer_classes", {})
+        if self._action not in declared:
+            return super().get_response_serializers()
+        return {204: None} if declared[self._action] is None else declared[self._action]
 
     def _error_statuses(self) -> list[int]:
         statuses = {405, 406, 429, 503, *getattr(self.view, "extra_errors", {}).get(self._action, ())}

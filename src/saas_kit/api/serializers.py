@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from datetime import UTC
 from typing import Any
 
+from django.db import models
 from django.utils.translation import gettext_lazy as _
 from rest_framework import serializers
 from rest_framework.exceptions import ErrorDetail, ValidationError
@@ -61,8 +63,21 @@ class Serializer(StrictFieldsMixin, serializers.Serializer):  # type: ignore[typ
     """A serializer that is strict about its fields."""
 
 
+class UTCDateTimeField(serializers.DateTimeField):
+    """A time as RFC 3339 in UTC, whatever the host's time zone."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        kwargs.setdefault("default_timezone", UTC)
+        super().__init__(**kwargs)
+
+
 class ModelSerializer(StrictFieldsMixin, serializers.ModelSerializer):  # type: ignore[type-arg]
     """A model's serializer that is strict about its fields; uniqueness is for the services to say."""
+
+    serializer_field_mapping = {
+        **serializers.ModelSerializer.serializer_field_mapping,
+        models.DateTimeField: UTCDateTimeField,
+    }
 
     def get_validators(self) -> list[Any]:
         return []

@@ -67,7 +67,7 @@ class ApiViewMixin:
     @property
     def action_name(self) -> str:
         """The viewset's action, or the method of a plain view."""
-        if hasattr(self, "action_map"):
+        if getattr(self, "action_map", None):
             return getattr(self, "action", None) or ""
         return str(self.request.method).lower().replace("head", "get")  # type: ignore[attr-defined]
 
@@ -189,8 +189,8 @@ class ApiViewSet(ApiViewMixin, GenericViewSet):  # type: ignore[type-arg]
     ordering_fields: ClassVar[tuple[str, ...]] = ("created_at",)
     ordering: ClassVar[tuple[str, ...]] = ("-id",)
     lookup_value_converter = "uuid"
-    input_serializer_classes: ClassVar[Mapping[str, type[BaseSerializer[Any]]]] = {}
-    """For an action whose body has another shape than its answer, the serializer of the body."""
+    input_serializer_classes: ClassVar[Mapping[str, type[BaseSerializer[Any]] | None]] = {}
+    """For an action whose body has another shape than its answer, the serializer of the body; None of no body."""
 
     def get_input_serializer(self, *args: Any, **kwargs: Any) -> BaseSerializer[Any]:
         """Return the serializer of the present action's body."""

@@ -84,16 +84,13 @@ class OrganizationScopedViewSet(TenantViewSet, ModelViewSet):
     def get_queryset(self) -> QuerySet[Any]:
         queryset = super().get_queryset()
         if self.action_name == "restore":
-            queryset = queryset.model.all_objects.select_related("organization")
+            queryset = queryset.model.all_objects.all()
         queryset = queryset.visible_to(self.request.user, self.visible_permission())
         organization = active_organization(self.request)
         if organization is not None:
             queryset = queryset.in_organization(organization)
-        return queryset.select_related("organization__account") if self._is_write else queryset
-
-    @property
-    def _is_write(self) -> bool:
-        return self.request.method not in _SAFE_METHODS
+        # decisions about one row need its organization; lists decide in the query
+        return queryset.select_related("organization__account") if self.detail else queryset
 
     def create(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         """Create one in an organization: the body's, else the active one, else the caller's only one."""

@@ -231,3 +231,11 @@ class PermissionSerializer(serializers.Serializer):  # type: ignore[type-arg]
     codename = serializers.CharField(help_text=_("Its name, for programs."))
     label = serializers.CharField(help_text=_("Its name, for people."))
     level = serializers.CharField(help_text=_("Where it applies: `account`, `organization` or `team`."))
+
+
+class PermissionPageSerializer(serializers.Serializer):  # type: ignore[type-arg]
+    """Every registered permission, in the shape of a list with one page."""
+
+    next = serializers.CharField(allow_null=True, help_text=_("Always null."))
+    previous = serializers.CharField(allow_null=True, help_text=_("Always null."))
+    results = PermissionSerializer(many=True)

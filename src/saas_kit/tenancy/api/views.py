@@ -7,7 +7,6 @@ from typing import Any
 
 from django.contrib.auth import get_user_model
 from django.db.models import QuerySet
-from drf_spectacular.utils import extend_schema
 from rest_framework import mixins, status
 from rest_framework.decorators import action
 from rest_framework.request import Request
@@ -39,6 +38,7 @@ from saas_kit.tenancy.api.serializers import (
     ChangeRoleSerializer,
     MembershipSerializer,
     OrganizationSerializer,
+    PermissionPageSerializer,
     PermissionSerializer,
     TransferSerializer,
 )
@@ -72,6 +72,7 @@ class AccountViewSet(RestoreModelMixin, TenantViewSet, ModelViewSet):
         "restore": AccountPermission.DELETE,
         "transfer": AccountPermission.TRANSFER,
     }
+    summaries = {"transfer": "Hand an account over"}
     descriptions = {"create": "Create an account; the caller becomes its owner."}
     extra_errors = {"restore": (409,)}
 
@@ -87,7 +88,6 @@ class AccountViewSet(RestoreModelMixin, TenantViewSet, ModelViewSet):
     def perform_restore(self, instance: Account) -> Account:
         return services.restore_account(instance, actor=self.request.user)
 
-    @extend_schema(summary="Hand an account over")
     @action(detail=True, methods=["post"])
     def transfer(self, request: Request, **kwargs: Any) -> Response:
         """Make another member of the account its owner; the caller becomes an admin."""
@@ -117,7 +117,10 @@ class OrganizationViewSet(RestoreModelMixin, TenantViewSet, ModelViewSet):
         "restore": OrganizationPermission.DELETE,
         "leave": OrganizationPermission.VIEW,
     }
+    summaries = {"leave": "Leave an organization"}
     descriptions = {"create": "Create an organization in an account; the caller becomes its owner."}
+    input_serializer_classes = {"leave": None}
+    output_serializer_classes = {"leave": None}
     extra_errors = {"restore": (409,)}
 
     def get_queryset(self) -> QuerySet[Any]:
@@ -158,7 +161,6 @@ class OrganizationViewSet(RestoreModelMixin, TenantViewSet, ModelViewSet):
     def perform_restore(self, instance: Any) -> Any:
         return services.restore_organization(instance, actor=self.request.user)
 
-    @extend_schema(summary="Leave an organization", request=None, responses={204: None})
     @action(detail=True, methods=["post"])
     def leave(self, request: Request, **kwargs: Any) -> Response:
         """End the caller's own membership, and with it their places in the organization's teams."""
@@ -260,8 +262,8 @@ class PermissionListView(ApiView):
     operation_name = "permission"
     required_permissions = {"get": Access.AUTHENTICATED}
     summaries = {"get": "List permissions"}
+    output_serializer_classes = {"get": PermissionPageSerializer}
 
-    @extend_schema(responses=PermissionSerializer(many=True))
     def get(self, request: Request) -> Response:
         """List every registered permission with its label and its level."""
         rows = PermissionSerializer(registered(), many=True).data
