@@ -65,7 +65,7 @@ def _answer_to(error: Exception) -> Response | None:
     elif isinstance(error, DjangoValidationError):
         error = _as_api_error(error)
     elif isinstance(error, OperationalError):
-        logger.exception("The database could not be asked.")
+        logger.error("The database could not be asked.", exc_info=error)
         document = problem(503, code="unavailable", detail=_("The service is not available right now."))
         return _respond(document, {"Retry-After": str(RETRY_AFTER_OUTAGE)})
     if not isinstance(error, exceptions.APIException):

@@ -42,7 +42,9 @@ class SearchFilter(filters.SearchFilter):
     def get_search_terms(self, request: Request) -> list[str]:
         text = request.query_params.get(self.search_param, "")
         if len(text) > _MAX_SEARCH_LENGTH or "\x00" in text:
-            raise _refuse(self.search_param, _("This is too long, or has characters that are not text."), "invalid")
+            raise _refuse(
+                self.search_param, _("This is too long, or has characters that are not text."), "invalid"
+            )
         return super().get_search_terms(request)
 
 

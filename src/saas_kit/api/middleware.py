@@ -24,7 +24,9 @@ class ProblemDetailsMiddleware:
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         response = self.get_response(request)
-        if response.status_code < HTTPStatus.BAD_REQUEST or not request.path_info.startswith(ApiSettings.PATH_PREFIX):
+        if response.status_code < HTTPStatus.BAD_REQUEST or not request.path_info.startswith(
+            ApiSettings.PATH_PREFIX
+        ):
             return response
         if "json" in response.headers.get("Content-Type", ""):
             return response

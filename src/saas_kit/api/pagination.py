@@ -55,15 +55,16 @@ class CursorPagination(BasePagination):
         return self.rows
 
     def get_paginated_response(self, data: Any) -> Response:
-        page = {"next": self._link(self.has_next, -1, False), "previous": self._link(self.has_previous, 0, True)}
+        page: dict[str, Any] = {
+            "next": self._link(-1, backwards=False) if self.has_next else None,
+            "previous": self._link(0, backwards=True) if self.has_previous else None,
+        }
         if self.count is not None:
             page["count"] = self.count
         return Response({**page, "results": data})
 
-    def _link(self, exists: bool, index: int, backwards: bool) -> str | None:
+    def _link(self, index: int, *, backwards: bool) -> str:
         url = self.request.build_absolute_uri()
-        if not exists:
-            return None
         if not self.rows:
             # the rows that the cursor stood between are gone; the way back is the first page
             return remove_query_param(url, self.cursor_query_param)
@@ -80,7 +81,9 @@ class CursorPagination(BasePagination):
         except signing.BadSignature:
             cursor = None
         if cursor is None or cursor["o"] != self.ordering:
-            raise _bad_parameter(self.cursor_query_param, _("The cursor is not valid here."), "invalid_cursor")
+            raise _bad_parameter(
+                self.cursor_query_param, _("The cursor is not valid here."), "invalid_cursor"
+            )
         return cursor["v"], cursor["b"]
 
     def _page_size(self, request: Request) -> int:
@@ -112,13 +115,17 @@ class CursorPagination(BasePagination):
 
     def get_schema_operation_parameters(self, view: Any) -> list[dict[str, Any]]:
         return [
-            _parameter(self.cursor_query_param, "The page, as `next` and `previous` name it.", {"type": "string"}),
+            _parameter(
+                self.cursor_query_param, "The page, as `next` and `previous` name it.", {"type": "string"}
+            ),
             _parameter(
                 self.page_size_query_param,
                 f"Rows on a page; more than {ApiSettings.MAX_PAGE_SIZE} means {ApiSettings.MAX_PAGE_SIZE}.",
                 {"type": "integer", "minimum": 1, "default": ApiSettings.PAGE_SIZE},
             ),
-            _parameter(self.count_query_param, "Whether to count all rows.", {"type": "boolean", "default": False}),
+            _parameter(
+                self.count_query_param, "Whether to count all rows.", {"type": "boolean", "default": False}
+            ),
         ]
 
 
@@ -169,4 +176,10 @@ def _value_of(row: Any, path: str) -> Any:
 
 
 def _plain(value: Any) -> Any:
-    return value if isinstance(value, int | str) else value.isoformat() if hasattr(value, "isoformat") else str(value)
+    return (
+        value
+        if isinstance(value, int | str)
+        else value.isoformat()
+        if hasattr(value, "isoformat")
+        else str(value)
+    )

@@ -41,7 +41,10 @@ class JSONParser(BaseParser):
     renderer_class = JSONRenderer
 
     def parse(
-        self, stream: IO[bytes], media_type: str | None = None, parser_context: Mapping[str, Any] | None = None
+        self,
+        stream: IO[bytes],
+        media_type: str | None = None,
+        parser_context: Mapping[str, Any] | None = None,
     ) -> Any:
         limit = ApiSettings.MAX_BODY_SIZE
         raw = stream.read(limit + 1)
@@ -87,7 +90,9 @@ def _finite_float(text: str) -> float:
 def _refuse_unstorable(value: Any, path: tuple[str, ...]) -> None:
     if isinstance(value, str):
         if "\x00" in value or _LONE_SURROGATE.search(value):
-            detail = ErrorDetail(_("This text has characters that cannot be stored."), code="invalid_characters")
+            detail = ErrorDetail(
+                _("This text has characters that cannot be stored."), code="invalid_characters"
+            )
             raise ValidationError({".".join(path) or "non_field_errors": [detail]})
     elif isinstance(value, dict):
         for name, item in value.items():

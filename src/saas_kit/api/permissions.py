@@ -25,7 +25,9 @@ class DeclaredPermission(BasePermission):
     def has_permission(self, request: Request, view: Any) -> bool:
         required = view.get_required_permission()
         if required is None:
-            logger.error("%s declares no permission for %r; it is refused.", type(view).__qualname__, view.action_name)
+            logger.error(
+                "%s declares no permission for %r; it is refused.", type(view).__qualname__, view.action_name
+            )
             return False
         return required is Access.PUBLIC or bool(request.user and request.user.is_authenticated)
 

@@ -49,7 +49,9 @@ class Router:
         names = {name.replace("-", "_"): name for name in self._routes}
         for key, replacement in classes.items():
             if key not in names:
-                raise ImproperlyConfigured(f"There is no route {key!r}. There are: {', '.join(sorted(names))}.")
+                raise ImproperlyConfigured(
+                    f"There is no route {key!r}. There are: {', '.join(sorted(names))}."
+                )
             prefix, _, is_viewset = self._routes[names[key]]
             router._routes[names[key]] = (prefix, replacement, is_viewset)
         return router

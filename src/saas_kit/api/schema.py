@@ -26,16 +26,28 @@ _SUMMARIES = {
 _ERRORS: dict[int, tuple[str, str, str]] = {
     400: ("The input is not valid; `errors` names each fault.", "invalid", "The input is not valid."),
     401: ("Nobody is signed in, or the token is of no use.", "not_authenticated", "You are not signed in."),
-    403: ("The caller may see it, and may not do this.", "permission_denied", "You do not have permission to do this."),
+    403: (
+        "The caller may see it, and may not do this.",
+        "permission_denied",
+        "You do not have permission to do this.",
+    ),
     404: ("There is no such thing, or the caller may not know of it.", "not_found", "Not found."),
     405: ("The path does not have this method.", "method_not_allowed", 'Method "TRACE" not allowed.'),
     406: ("Only JSON can be had here.", "not_acceptable", "Could not satisfy the request Accept header."),
     409: ("The present state does not allow it.", "conflict", "The present state does not allow this."),
-    412: ("`If-Match` names a version that is no longer the present one.", "stale", "It was changed since you read it."),
+    412: (
+        "`If-Match` names a version that is no longer the present one.",
+        "stale",
+        "It was changed since you read it.",
+    ),
     413: ("The body is too large.", "body_too_large", "The request body is too large."),
     415: ("Only JSON is understood here.", "unsupported_media_type", "Unsupported media type in request."),
     429: ("Too many requests.", "throttled", "Request was throttled."),
-    503: ("A service that this needs is out of reach.", "unavailable", "The service is not available right now."),
+    503: (
+        "A service that this needs is out of reach.",
+        "unavailable",
+        "The service is not available right now.",
+    ),
 }
 
 
@@ -75,7 +87,9 @@ class ApiSchema(AutoSchema):
 
     def _noun(self, *, plural: bool = False) -> str:
         queryset = getattr(self.view, "queryset", None)
-        singular = getattr(self.view, "noun", None) or (queryset.model._meta.verbose_name if queryset is not None else "it")
+        singular = getattr(self.view, "noun", None) or (
+            queryset.model._meta.verbose_name if queryset is not None else "it"
+        )
         if plural:
             return str(getattr(self.view, "noun_plural", None) or f"{singular}s")
         return f"{'an' if str(singular)[0] in 'aeiou' else 'a'} {singular}"
@@ -146,7 +160,9 @@ class ApiSchema(AutoSchema):
                 "request_id": "01920000-0000-7000-8000-000000000000",
             }
             if status == 400:
-                example["errors"] = [{"field": "name", "code": "required", "detail": "This field is required."}]
+                example["errors"] = [
+                    {"field": "name", "code": "required", "detail": "This field is required."}
+                ]
             bodies[str(status)] = {
                 "description": description,
                 "content": {CONTENT_TYPE: {"schema": component.ref, "example": example}},

@@ -119,7 +119,9 @@ def _depth(value: Any) -> int:
 class ProblemErrorSerializer(serializers.Serializer):  # type: ignore[type-arg]
     """What is wrong with one field of the input."""
 
-    field = serializers.CharField(allow_null=True, help_text="The field as a dotted path; null for the whole.")
+    field = serializers.CharField(
+        allow_null=True, help_text="The field as a dotted path; null for the whole."
+    )
     code = serializers.CharField(help_text="What is wrong, for programs.")
     detail = serializers.CharField(help_text="What is wrong, for people.")
 

@@ -113,7 +113,9 @@ class CreateModelMixin:
         serializer = self.get_input_serializer(data=request.data)
         serializer.is_valid(raise_exception=True)
         self.perform_create(serializer)
-        return _with_etag(Response(self.get_serializer(serializer.instance).data, status=status.HTTP_201_CREATED))
+        return _with_etag(
+            Response(self.get_serializer(serializer.instance).data, status=status.HTTP_201_CREATED)
+        )
 
     def perform_create(self, serializer: BaseSerializer[Any]) -> None:
         """Save the new object; a viewset that has more to say to the service overrides it."""
@@ -209,7 +211,12 @@ class ApiViewSet(ApiViewMixin, GenericViewSet):  # type: ignore[type-arg]
 
 
 class ModelViewSet(
-    CreateModelMixin, RetrieveModelMixin, UpdateModelMixin, DestroyModelMixin, mixins.ListModelMixin, ApiViewSet
+    CreateModelMixin,
+    RetrieveModelMixin,
+    UpdateModelMixin,
+    DestroyModelMixin,
+    mixins.ListModelMixin,
+    ApiViewSet,
 ):
     """A collection that can be listed, read, added to, changed and deleted from."""
 

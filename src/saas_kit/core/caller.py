@@ -30,7 +30,9 @@ class JSONRows(Subquery):
 
     def __init__(self, queryset: QuerySet[Any], *fields: str) -> None:
         self.columns = [f"column_{index}" for index in range(len(fields))]
-        named = queryset.annotate(**{name: F(field) for name, field in zip(self.columns, fields, strict=True)})
+        named = queryset.annotate(
+            **{name: F(field) for name, field in zip(self.columns, fields, strict=True)}
+        )
         super().__init__(named.values(*self.columns))
 
     def as_sql(  # type: ignore[override]
@@ -42,7 +44,7 @@ class JSONRows(Subquery):
             rows = f"COALESCE(json_agg(json_build_array({row})), '[]'::json)"
         else:
             rows = f"json_group_array(json_array({row}))"
-        template = f"(SELECT {rows} FROM (%(subquery)s) _row)"
+        template = f"(SELECT {rows} FROM (%(subquery)s) _row)"  # noqa: S608 - names of our own
         sql, params = super().as_sql(compiler, connection, template=template, **extra)
         return sql, tuple(params)
 

@@ -16,7 +16,9 @@ def apply_changes(instance: models.Model, values: Mapping[str, Any]) -> dict[str
         ``{field: [before, after]}``; empty where nothing differed, and nothing was saved then.
     """
     changes = {
-        name: [getattr(instance, name), value] for name, value in values.items() if getattr(instance, name) != value
+        name: [getattr(instance, name), value]
+        for name, value in values.items()
+        if getattr(instance, name) != value
     }
     if changes:
         for name, (_, value) in changes.items():

@@ -5,7 +5,8 @@ from __future__ import annotations
 import difflib
 
 from django.conf import settings
-from django.core.checks import CheckMessage, Error, Warning
+from django.core import checks
+from django.core.checks import CheckMessage, Error
 
 from saas_kit.core.conf import all_settings, matches
 
@@ -35,6 +36,12 @@ def check_settings_names(**kwargs: object) -> list[CheckMessage]:
     for name in dir(settings):
         if name.startswith("SAAS_KIT_") and name not in known:
             close = difflib.get_close_matches(name, known, n=1)
-            hint = f"Did you mean {close[0]}?" if close else "Remove it, or look it up in the settings reference."
-            messages.append(Warning(f"{name} is not a setting of the kit.", hint=hint, id="saas_kit.W001"))
+            hint = (
+                f"Did you mean {close[0]}?"
+                if close
+                else "Remove it, or look it up in the settings reference."
+            )
+            messages.append(
+                checks.Warning(f"{name} is not a setting of the kit.", hint=hint, id="saas_kit.W001")
+            )
     return messages

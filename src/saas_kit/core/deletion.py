@@ -59,7 +59,9 @@ def soft_delete(queryset: models.QuerySet[Any]) -> tuple[int, dict[str, int]]:
         keys = queryset.order_by().values("pk")
         rows = _rows(model, queryset.db).filter(pk__in=keys, deleted_at__isnull=True)
         counts[model._meta.label] = rows.update(deleted_at=now, deletion_id=deletion_id)
-        marked = _cascade(model, now, deletion_id, counts, queryset.db) if counts[model._meta.label] else set()
+        marked = (
+            _cascade(model, now, deletion_id, counts, queryset.db) if counts[model._meta.label] else set()
+        )
         for each in marked:
             _refuse_protected(each, deletion_id, queryset.db)
     return counts.total(), {label: count for label, count in counts.items() if count}
@@ -113,7 +115,11 @@ def restore(instance: models.Model) -> None:
         while queue:
             parent = queue.pop()
             for field, child in _relations(parent):
-                if field.remote_field.on_delete is models.CASCADE and is_soft_deletable(child) and child not in seen:
+                if (
+                    field.remote_field.on_delete is models.CASCADE
+                    and is_soft_deletable(child)
+                    and child not in seen
+                ):
                     seen.add(child)
                     queue.append(child)
         try:
@@ -129,14 +135,17 @@ def _refuse_orphan(instance: models.Model, deletion_id: Any, using: str) -> None
     for field in instance._meta.concrete_fields:
         if not isinstance(field, models.ForeignKey) or not is_soft_deletable(field.related_model):
             continue
-        parent = _rows(field.related_model, using).select_for_update().filter(pk=getattr(instance, field.attname))
-        if field.remote_field.on_delete is models.CASCADE and parent.filter(deleted_at__isnull=False).exists():
+        parent = (
+            _rows(field.related_model, using).select_for_update().filter(pk=getattr(instance, field.attname))
+        )
+        if (
+            field.remote_field.on_delete is models.CASCADE
+            and parent.filter(deleted_at__isnull=False).exists()
+        ):
             raise ParentDeleted
 
 
-def purge(
-    model: type[models.Model], *, deleted_before: datetime, batch_size: int
-) -> Iterator[int]:
+def purge(model: type[models.Model], *, deleted_before: datetime, batch_size: int) -> Iterator[int]:
     """
     Remove the rows of a model that were deleted before a time, and what belongs to them, in bounded batches.
 

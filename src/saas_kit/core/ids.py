@@ -8,9 +8,27 @@ import time
 import uuid
 
 _COUNTER_BITS = 42
-_lock = threading.Lock()
-_last_millisecond = 0
-_counter = 0
+
+
+class _Clock:
+    """Ticks that never repeat: a millisecond and a counter within it."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._millisecond = 0
+        self._counter = 0
+
+    def tick(self) -> tuple[int, int]:
+        with self._lock:
+            now = time.time_ns() // 1_000_000
+            self._counter += 1
+            if now > self._millisecond or self._counter >> _COUNTER_BITS:
+                self._millisecond = max(now, self._millisecond + 1)
+                self._counter = secrets.randbits(_COUNTER_BITS - 1)
+            return self._millisecond, self._counter
+
+
+_clock = _Clock()
 
 
 def uuid7() -> uuid.UUID:
@@ -20,18 +38,7 @@ def uuid7() -> uuid.UUID:
     The layout is that of RFC 9562, section 5.7; ids made within one millisecond are kept in order by
     the 42-bit counter of section 6.2, method 1, which starts at random in its lower half.
     """
-    global _last_millisecond, _counter
-    with _lock:
-        millisecond = time.time_ns() // 1_000_000
-        if millisecond > _last_millisecond:
-            _last_millisecond = millisecond
-            _counter = secrets.randbits(_COUNTER_BITS - 1)
-        else:
-            _counter += 1
-            if _counter >> _COUNTER_BITS:
-                _last_millisecond += 1
-                _counter = secrets.randbits(_COUNTER_BITS - 1)
-        millisecond, counter = _last_millisecond, _counter
+    millisecond, counter = _clock.tick()
     value = (millisecond & 0xFFFF_FFFF_FFFF) << 80
     value |= 0x7 << 76
     value |= (counter >> 30) << 64

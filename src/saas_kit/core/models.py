@@ -13,7 +13,7 @@ from django.utils.translation import gettext_lazy as _
 from saas_kit.core import deletion
 from saas_kit.core.ids import uuid7
 
-ModelT = TypeVar("ModelT", bound=models.Model, covariant=True)
+ModelT_co = TypeVar("ModelT_co", bound=models.Model, covariant=True)
 
 
 class Identified(models.Model):
@@ -35,7 +35,7 @@ class Timestamped(models.Model):
         abstract = True
 
 
-class SoftDeletableQuerySet(models.QuerySet[ModelT]):
+class SoftDeletableQuerySet(models.QuerySet[ModelT_co]):
     """Rows that are deleted by a mark and can be brought back."""
 
     def alive(self) -> Self:

@@ -66,7 +66,9 @@ def register(level: Level, minimum_roles: Mapping[Any, str]) -> None:
         permission = Permission(member.value, member.label, level, minimum_role)
         known = _registry.setdefault((member.value, level), permission)
         if known != permission:
-            raise ValueError(f"The permission {member.value!r} is registered twice at the level of the {level}.")
+            raise ValueError(
+                f"The permission {member.value!r} is registered twice at the level of the {level}."
+            )
 
 
 def registered(*, level: Level | None = None) -> list[Permission]:
@@ -85,5 +87,7 @@ def has_permission(user: Any, permission: str, obj: models.Model) -> bool:
     if not user.is_active:
         return False
     return any(
-        backend.has_perm(user, permission, obj) for backend in auth.get_backends() if hasattr(backend, "has_perm")
+        backend.has_perm(user, permission, obj)
+        for backend in auth.get_backends()
+        if hasattr(backend, "has_perm")
     )

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from django.conf import settings
-from django.core.checks import CheckMessage, Warning
+from django.core import checks
+from django.core.checks import CheckMessage
 
 BACKEND = "saas_kit.teams.backends.TeamBackend"
 
@@ -13,7 +14,7 @@ def check_backend(**kwargs: object) -> list[CheckMessage]:
     if BACKEND in settings.AUTHENTICATION_BACKENDS:
         return []
     return [
-        Warning(
+        checks.Warning(
             f"{BACKEND} is not in AUTHENTICATION_BACKENDS, so leading a team grants nothing.",
             hint=f'Add "{BACKEND}" to AUTHENTICATION_BACKENDS.',
             id="saas_kit_teams.W002",

@@ -68,7 +68,11 @@ class TeamMembership(Identified, Timestamped):
     """A member of the organization in one of its teams; it ends with the membership."""
 
     team = models.ForeignKey(
-        Team, on_delete=models.CASCADE, related_name="team_memberships", verbose_name=_("team"), db_index=False
+        Team,
+        on_delete=models.CASCADE,
+        related_name="team_memberships",
+        verbose_name=_("team"),
+        db_index=False,
     )
     membership = models.ForeignKey(
         Membership, on_delete=models.CASCADE, related_name="team_memberships", verbose_name=_("member")

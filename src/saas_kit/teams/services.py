@@ -45,11 +45,15 @@ def create_team(
         NameTaken: Another team of the organization has the name, whatever the case.
         SlugTaken: Another team of the organization has the slug.
     """
-    organization = lock_organization(organization)  # nothing is added to an organization that is being deleted
+    organization = lock_organization(
+        organization
+    )  # nothing is added to an organization that is being deleted
     _require_free_name(organization, name)
 
     def save(candidate: str) -> Team:
-        return Team.objects.create(organization=organization, name=name, slug=candidate, description=description)
+        return Team.objects.create(
+            organization=organization, name=name, slug=candidate, description=description
+        )
 
     team = save_with_slug(Team, save, name=name, slug=slug)
     record("team.created", target=team, actor=actor)
@@ -126,7 +130,9 @@ def add_team_member(
     granted = get_role(role, level=Level.TEAM)
     team = _lock_team(team)
     # held, so that a membership that is ending does not leave a place in a team behind
-    own = Membership.objects.select_for_update(of=("self",)).filter(organization=team.organization_id, user=user)
+    own = Membership.objects.select_for_update(of=("self",)).filter(
+        organization=team.organization_id, user=user
+    )
     membership = own.first()
     if membership is None:
         raise NotInOrganization(field="user")
@@ -189,7 +195,9 @@ def remove_team_member(team_membership: TeamMembership, *, actor: AbstractBaseUs
 
 
 def _lock_team(team: Team) -> Team:
-    locked = Team.objects.select_for_update(of=("self",)).select_related("organization").filter(pk=team.pk).first()
+    locked = (
+        Team.objects.select_for_update(of=("self",)).select_related("organization").filter(pk=team.pk).first()
+    )
     if locked is None:
         raise NotFound
     return locked

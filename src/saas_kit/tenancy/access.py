@@ -59,7 +59,9 @@ class UserAccess:
         """Return the role in an organization, the person's own or the account's, whichever is higher."""
         own = _find(self.organizations.get(organization.pk), Level.ORGANIZATION)
         account_role = self.role_in_account(organization.account_id)
-        through_account = None if account_role is None else _find(account_role.organization_role, Level.ORGANIZATION)
+        through_account = (
+            None if account_role is None else _find(account_role.organization_role, Level.ORGANIZATION)
+        )
         return highest(role for role in (own, through_account) if role is not None)
 
     def allows(self, permission: str, obj: Any) -> bool:
@@ -69,13 +71,17 @@ class UserAccess:
 
     def accounts_granting(self, permission: str | None) -> Collection[UUID]:
         """Return the accounts whose role reaches into their organizations, there with a permission if one is given."""
-        return [account for account, role in self._reaching.items() if permission in (None, *role.permissions)]
+        return [
+            account for account, role in self._reaching.items() if permission in (None, *role.permissions)
+        ]
 
     @cached_property
     def _reaching(self) -> dict[UUID, Role]:
         roles = ((account, _find(key, Level.ACCOUNT)) for account, key in self.accounts.items())
         reaching = (
-            (account, _find(role.organization_role, Level.ORGANIZATION)) for account, role in roles if role is not None
+            (account, _find(role.organization_role, Level.ORGANIZATION))
+            for account, role in roles
+            if role is not None
         )
         return {account: role for account, role in reaching if role is not None}
 

@@ -128,7 +128,17 @@ class OrganizationAdmin(SoftDeletableAdmin):
     list_display = ("name", "slug", "account", "status", "created_at", "deleted_at")
     list_select_related = ("account",)
     autocomplete_fields = ("account",)
-    fields: Any = ("id", "account", "name", "slug", "status", "metadata", "created_at", "updated_at", "deleted_at")
+    fields: Any = (
+        "id",
+        "account",
+        "name",
+        "slug",
+        "status",
+        "metadata",
+        "created_at",
+        "updated_at",
+        "deleted_at",
+    )
     inlines = (MembershipInline,)
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:

@@ -8,7 +8,7 @@ from django.contrib.auth.backends import BaseBackend
 
 from saas_kit.core import context
 from saas_kit.tenancy.access import get_access
-from saas_kit.tenancy.models import Account, AbstractOrganization
+from saas_kit.tenancy.models import AbstractOrganization, Account
 
 
 class TenancyBackend(BaseBackend):
@@ -21,7 +21,9 @@ class TenancyBackend(BaseBackend):
     def has_perm(self, user_obj: Any, perm: str, obj: Any = None) -> bool:
         if obj is None or not user_obj.is_active or not user_obj.is_authenticated:
             return False
-        subject = obj if isinstance(obj, Account | AbstractOrganization) else getattr(obj, "organization", None)
+        subject = (
+            obj if isinstance(obj, Account | AbstractOrganization) else getattr(obj, "organization", None)
+        )
         if not isinstance(subject, Account | AbstractOrganization):
             return False
         access = get_access(user_obj)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from django.apps import apps
 from django.conf import settings
-from django.core.checks import CheckMessage, Error, Warning
+from django.core import checks
+from django.core.checks import CheckMessage, Error
 from django.core.exceptions import ImproperlyConfigured
 from django.db.migrations.loader import MigrationLoader
 from django.utils.module_loading import import_string
@@ -134,7 +135,7 @@ def check_backend(**kwargs: object) -> list[CheckMessage]:
     if BACKEND in settings.AUTHENTICATION_BACKENDS:
         return []
     return [
-        Warning(
+        checks.Warning(
             f"{BACKEND} is not in AUTHENTICATION_BACKENDS, so no role grants anything.",
             hint=f'Add "{BACKEND}" to AUTHENTICATION_BACKENDS.',
             id="saas_kit_tenancy.W002",

@@ -99,7 +99,11 @@ class AccountMembership(Identified, Timestamped):
     """A person's role in an account."""
 
     account = models.ForeignKey(
-        Account, on_delete=models.CASCADE, related_name="memberships", verbose_name=_("account"), db_index=False
+        Account,
+        on_delete=models.CASCADE,
+        related_name="memberships",
+        verbose_name=_("account"),
+        db_index=False,
     )
     user = models.ForeignKey(
         settings.AUTH_USER_MODEL,

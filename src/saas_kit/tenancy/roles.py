@@ -65,7 +65,9 @@ SYSTEM_ROLES = (
 )
 
 
-def get_role(key: str, *, level: Level = Level.ORGANIZATION, organization: models.Model | None = None) -> Role:
+def get_role(
+    key: str, *, level: Level = Level.ORGANIZATION, organization: models.Model | None = None
+) -> Role:
     """
     Return a role by its key.
 
@@ -83,7 +85,9 @@ def get_role(key: str, *, level: Level = Level.ORGANIZATION, organization: model
 
 def system_roles(level: Level) -> list[Role]:
     """Return the system roles of one level, the highest first."""
-    return sorted((role for role in _system_roles().values() if role.level is level), key=lambda role: -role.rank)
+    return sorted(
+        (role for role in _system_roles().values() if role.level is level), key=lambda role: -role.rank
+    )
 
 
 def role_choices(level: Level) -> list[tuple[str, str | Promise]]:

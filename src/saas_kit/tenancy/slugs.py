@@ -18,7 +18,9 @@ _SUFFIX_LENGTH = 6
 _ATTEMPTS = 5
 
 
-def save_with_slug(model: type[ModelT], save: Callable[[str], ModelT], *, name: str, slug: str | None) -> ModelT:
+def save_with_slug(
+    model: type[ModelT], save: Callable[[str], ModelT], *, name: str, slug: str | None
+) -> ModelT:
     """
     Save a row under a slug that is free.
 

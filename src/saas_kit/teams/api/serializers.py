@@ -24,7 +24,9 @@ _PERSON = "01920000-0000-7000-8000-000000000009"
 
 @extend_schema_serializer(
     examples=[
-        OpenApiExample("Create", value={"organization": _ORGANIZATION, "name": "Engineering"}, request_only=True),
+        OpenApiExample(
+            "Create", value={"organization": _ORGANIZATION, "name": "Engineering"}, request_only=True
+        ),
         OpenApiExample(
             "Team",
             value={
@@ -82,7 +84,12 @@ class TeamPersonField(PersonField):
             "Team member",
             value={
                 "id": "01920000-0000-7000-8000-000000000005",
-                "user": {"id": _PERSON, "email": "ada@example.com", "first_name": "Ada", "last_name": "Lovelace"},
+                "user": {
+                    "id": _PERSON,
+                    "email": "ada@example.com",
+                    "first_name": "Ada",
+                    "last_name": "Lovelace",
+                },
                 "role": "lead",
                 "created_at": "2026-01-31T09:30:00Z",
             },

@@ -59,7 +59,12 @@ class TeamViewSet(RestoreModelMixin, OrganizationScopedViewSet):
 
 
 class TeamMemberViewSet(
-    CreateModelMixin, RetrieveModelMixin, UpdateModelMixin, DestroyModelMixin, mixins.ListModelMixin, NestedViewSet
+    CreateModelMixin,
+    RetrieveModelMixin,
+    UpdateModelMixin,
+    DestroyModelMixin,
+    mixins.ListModelMixin,
+    NestedViewSet,
 ):
     """The members of a team."""
 

@@ -15,12 +15,12 @@ from rest_framework.serializers import BaseSerializer
 from saas_kit.api.views import ApiViewSet, ModelViewSet
 from saas_kit.audit.services import record
 from saas_kit.core import context
-from saas_kit.core.exceptions import NotAllowed, NotFound
+from saas_kit.core.exceptions import NotFound
 from saas_kit.tenancy.access import get_access
 from saas_kit.tenancy.api.fields import OrganizationField
 from saas_kit.tenancy.api.narrowing import active_organization
 from saas_kit.tenancy.exceptions import Suspended
-from saas_kit.tenancy.models import Account, AbstractOrganization, Status, get_organization_model
+from saas_kit.tenancy.models import AbstractOrganization, Account, Status, get_organization_model
 
 _SAFE_METHODS = ("GET", "HEAD")
 
@@ -40,7 +40,8 @@ class TenantViewSet(ApiViewSet):
 
     def check_object_permissions(self, request: Request, obj: Any) -> None:
         super().check_object_permissions(request, obj)
-        self._note_staff_access(request, obj)
+        if context.staff_access.get():
+            self.note_staff_access(request, obj)
         if request.method not in _SAFE_METHODS and self.action_name != "restore":
             _refuse_suspended(obj)
 
@@ -51,16 +52,16 @@ class TenantViewSet(ApiViewSet):
     def list(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         """List what the caller may see."""
         if get_access(request.user).is_staff:
-            context.staff_access.set(True)
-            self._note_staff_access(request, request.user)
+            self.note_staff_access(request, request.user)
         queryset = self.filter_queryset(self.get_queryset())
         serializer = self.get_serializer(self.paginate_queryset(queryset), many=True)
         return self.get_paginated_response(serializer.data)
 
-    def _note_staff_access(self, request: Request, obj: Any) -> None:
-        if context.staff_access.get():
-            changes = {"method": request.method, "path": request.path}
-            record("staff.access", target=obj, actor=request.user, changes=changes)
+    def note_staff_access(self, request: Request, obj: Any) -> None:
+        """Record that the caller acts as platform staff."""
+        context.staff_access.set(True)
+        changes = {"method": request.method, "path": request.path}
+        record("staff.access", target=obj, actor=request.user, changes=changes)
 
 
 def _refuse_suspended(obj: Any) -> None:
@@ -70,7 +71,43 @@ def _refuse_suspended(obj: Any) -> None:
         raise Suspended
 
 
-class OrganizationScopedViewSet(TenantViewSet, ModelViewSet):
+class OrganizationTargetMixin:
+    """
+    Creates things in an organization: the body's, else the active one, else the caller's only one.
+
+    The serializer's ``create()`` gets ``organization`` and ``actor`` beside the fields.
+    """
+
+    def create(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        """Create one in an organization: the body's, else the active one, else the caller's only one."""
+        self.organization = self._organization_of(request)
+        self.require(request, self.organization)  # type: ignore[attr-defined]
+        return super().create(request, *args, **kwargs)  # type: ignore[misc,no-any-return]
+
+    def _organization_of(self, request: Request) -> AbstractOrganization:
+        active = active_organization(request)
+        body = request.data if isinstance(request.data, Mapping) else {}
+        if "organization" not in body:
+            if active is not None:
+                return active
+            only = list(
+                get_organization_model().objects.visible_to(request.user).select_related("account")[:2]
+            )
+            if len(only) != 1:
+                raise field_required("organization")
+            return only[0]
+        organizations = get_organization_model().objects.select_related("account")
+        if active is not None:
+            organizations = organizations.filter(pk=active.pk)
+        field = OrganizationField(queryset=organizations)
+        field.bind("organization", self.get_input_serializer())  # type: ignore[attr-defined]
+        return field.run_as_body_field(body["organization"])  # type: ignore[no-any-return]
+
+    def perform_create(self, serializer: BaseSerializer[Any]) -> None:
+        serializer.save(organization=self.organization, actor=self.request.user)  # type: ignore[attr-defined]
+
+
+class OrganizationScopedViewSet(OrganizationTargetMixin, TenantViewSet, ModelViewSet):
     """
     A collection of rows that belong to an organization, across all organizations that the caller may see.
 
@@ -91,32 +128,6 @@ class OrganizationScopedViewSet(TenantViewSet, ModelViewSet):
             queryset = queryset.in_organization(organization)
         # decisions about one row need its organization; lists decide in the query
         return queryset.select_related("organization__account") if self.detail else queryset
-
-    def create(self, request: Request, *args: Any, **kwargs: Any) -> Response:
-        """Create one in an organization: the body's, else the active one, else the caller's only one."""
-        self.organization = self._organization_of(request)
-        self.require(request, self.organization)
-        return super().create(request, *args, **kwargs)
-
-    def _organization_of(self, request: Request) -> AbstractOrganization:
-        active = active_organization(request)
-        body = request.data if isinstance(request.data, Mapping) else {}
-        if "organization" not in body:
-            if active is not None:
-                return active
-            only = list(get_organization_model().objects.visible_to(request.user).select_related("account")[:2])
-            if len(only) != 1:
-                raise field_required("organization")
-            return only[0]
-        organizations = get_organization_model().objects.select_related("account")
-        if active is not None:
-            organizations = organizations.filter(pk=active.pk)
-        field = OrganizationField(queryset=organizations)
-        field.bind("organization", self.get_input_serializer())
-        return field.run_as_body_field(body["organization"])  # type: ignore[no-any-return]
-
-    def perform_create(self, serializer: BaseSerializer[Any]) -> None:
-        serializer.save(organization=self.organization, actor=self.request.user)
 
 
 class NestedViewSet(TenantViewSet):

@@ -34,7 +34,6 @@ class VisibleRelatedField(serializers.PrimaryKeyRelatedField):  # type: ignore[t
         except queryset.model.DoesNotExist:
             self.fail("does_not_exist", pk_value=data)
 
-
     def run_as_body_field(self, data: Any) -> Any:
         """Validate the value apart from its serializer; the errors name the field."""
         try:
@@ -69,7 +68,10 @@ class PersonField(serializers.Field):  # type: ignore[type-arg]
     A person who is not active does not exist here.
     """
 
-    default_error_messages = {"does_not_exist": NotInAccount.message, "incorrect_type": "Enter a person's id."}
+    default_error_messages = {
+        "does_not_exist": NotInAccount.message,
+        "incorrect_type": "Enter a person's id.",
+    }
 
     def to_internal_value(self, data: Any) -> Any:
         model = get_user_model()

@@ -13,7 +13,13 @@ from saas_kit.api.serializers import JSONObjectField, ModelSerializer, Serialize
 from saas_kit.tenancy import services
 from saas_kit.tenancy.access import get_access
 from saas_kit.tenancy.api.fields import AccountField, PersonField
-from saas_kit.tenancy.models import Account, AccountMembership, Membership, get_organization_model, slug_validator
+from saas_kit.tenancy.models import (
+    Account,
+    AccountMembership,
+    Membership,
+    get_organization_model,
+    slug_validator,
+)
 
 _ID = "01920000-0000-7000-8000-00000000000{}"
 _TIMES = {"created_at": "2026-01-31T09:30:00Z", "updated_at": "2026-01-31T09:30:00Z"}
@@ -95,7 +101,8 @@ class OrganizationSerializer(ModelSerializer):
     """An organization."""
 
     account = AccountField(
-        required=False, help_text=_("The account that it belongs to; may be left out by owners and admins of just one.")
+        required=False,
+        help_text=_("The account that it belongs to; may be left out by owners and admins of just one."),
     )
     slug = SlugField()
     metadata = JSONObjectField(default=dict, help_text=_("A JSON object for the client's own use."))
@@ -195,7 +202,9 @@ class ChangeRoleSerializer(Serializer):
     role = serializers.CharField(max_length=63, help_text=_("The key of a role that is not above your own."))
 
     def update(self, instance: Membership, validated_data: dict[str, Any]) -> Membership:
-        return services.change_role(instance, validated_data.get("role", instance.role), actor=validated_data["actor"])
+        return services.change_role(
+            instance, validated_data.get("role", instance.role), actor=validated_data["actor"]
+        )
 
 
 class ChangeAccountRoleSerializer(ChangeRoleSerializer):
@@ -206,7 +215,9 @@ class ChangeAccountRoleSerializer(ChangeRoleSerializer):
         return services.change_account_role(instance, role, actor=validated_data["actor"])
 
 
-@extend_schema_serializer(examples=[OpenApiExample("Transfer", value={"user": _ID.format(9)}, request_only=True)])
+@extend_schema_serializer(
+    examples=[OpenApiExample("Transfer", value={"user": _ID.format(9)}, request_only=True)]
+)
 class TransferSerializer(Serializer):
     """The member who is to own the account."""
 

@@ -10,7 +10,9 @@ router.register("accounts", views.AccountViewSet, basename="account")
 router.register("accounts/<uuid:account_id>/members", views.AccountMemberViewSet, basename="account-member")
 router.register("organizations", views.OrganizationViewSet, basename="organization")
 router.register(
-    "organizations/<uuid:organization_id>/members", views.OrganizationMemberViewSet, basename="organization-member"
+    "organizations/<uuid:organization_id>/members",
+    views.OrganizationMemberViewSet,
+    basename="organization-member",
 )
 router.view("permissions/", views.PermissionListView, name="permission-list")
 

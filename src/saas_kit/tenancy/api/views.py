@@ -172,7 +172,12 @@ class OrganizationViewSet(RestoreModelMixin, TenantViewSet, ModelViewSet):
 
 
 class MemberViewSetBase(
-    CreateModelMixin, RetrieveModelMixin, UpdateModelMixin, DestroyModelMixin, mixins.ListModelMixin, NestedViewSet
+    CreateModelMixin,
+    RetrieveModelMixin,
+    UpdateModelMixin,
+    DestroyModelMixin,
+    mixins.ListModelMixin,
+    NestedViewSet,
 ):
     """People's roles below an account or an organization."""
 

@@ -19,6 +19,7 @@ from saas_kit.tenancy.services.members import (
     change_account_role,
     change_role,
     end_memberships,
+    introduce_member,
     remove_account_member,
     remove_member,
 )
@@ -42,6 +43,7 @@ __all__ = [
     "delete_account",
     "delete_organization",
     "end_memberships",
+    "introduce_member",
     "remove_account_member",
     "remove_member",
     "restore_account",

@@ -128,7 +128,12 @@ def transfer_account(account: Account, *, to: AbstractBaseUser, actor: AbstractB
     changes = {"owner": [str(actor.pk), str(to.pk)]}
     record("account.transferred", target=account, actor=actor, account_id=account.pk, changes=changes)
     send_on_commit(
-        signals.account_transferred, sender=Account, account=account, new_owner=to, old_owner=actor, actor=actor
+        signals.account_transferred,
+        sender=Account,
+        account=account,
+        new_owner=to,
+        old_owner=actor,
+        actor=actor,
     )
     return account
 

@@ -16,7 +16,7 @@ from saas_kit.core.permissions import Level
 from saas_kit.tenancy import signals
 from saas_kit.tenancy.access import forget_access, get_access
 from saas_kit.tenancy.exceptions import AlreadyMember, LastOwner, NotInAccount, RoleTooHigh
-from saas_kit.tenancy.models import Account, AccountMembership, AbstractOrganization, Membership
+from saas_kit.tenancy.models import AbstractOrganization, Account, AccountMembership, Membership
 from saas_kit.tenancy.roles import OWNER, Role, get_role
 from saas_kit.tenancy.services.accounts import delete_account, lock_account
 from saas_kit.tenancy.services.organizations import lock_organization
@@ -40,10 +40,24 @@ def add_member(
     _require_dominance(actor, organization, granted)
     if actor is not None:
         _require_in_account(user, organization.account_id)
-    membership = _create(Membership(organization=organization, user=user, role=granted.key))
-    record("member.joined", target=membership, actor=actor, changes={"role": [None, granted.key]})
-    send_on_commit(signals.member_joined, sender=Membership, membership=membership, actor=actor)
-    return membership
+    return _join(organization, user, granted, actor)
+
+
+@transaction.atomic
+def introduce_member(
+    organization: AbstractOrganization, user: AbstractBaseUser, role: str, *, actor: AbstractBaseUser | None
+) -> Membership:
+    """
+    Give a role to somebody new to the service, whom the actor has just brought in.
+
+    Raises:
+        UnknownRole: The organization has no such role.
+        RoleTooHigh: The actor holds less than the role grants.
+    """
+    organization = lock_organization(organization)
+    granted = get_role(role, organization=organization)
+    _require_dominance(actor, organization, granted)
+    return _join(organization, user, granted, actor)
 
 
 @transaction.atomic
@@ -117,7 +131,9 @@ def add_account_member(
         _require_in_account(user, account.pk)
     membership = _create(AccountMembership(account=account, user=user, role=granted.key))
     record("account_member.joined", target=membership, actor=actor, changes={"role": [None, granted.key]})
-    send_on_commit(signals.account_member_joined, sender=AccountMembership, membership=membership, actor=actor)
+    send_on_commit(
+        signals.account_member_joined, sender=AccountMembership, membership=membership, actor=actor
+    )
     return membership
 
 
@@ -202,6 +218,15 @@ def end_memberships(user: AbstractBaseUser, *, actor: AbstractBaseUser | None) -
         _end(membership, actor)
 
 
+def _join(
+    organization: AbstractOrganization, user: AbstractBaseUser, role: Role, actor: AbstractBaseUser | None
+) -> Membership:
+    membership: Membership = _create(Membership(organization=organization, user=user, role=role.key))
+    record("member.joined", target=membership, actor=actor, changes={"role": [None, role.key]})
+    send_on_commit(signals.member_joined, sender=Membership, membership=membership, actor=actor)
+    return membership
+
+
 def _is_shared(account: Account, user: AbstractBaseUser) -> bool:
     others_in_account = AccountMembership.objects.filter(account=account).exclude(user=user)
     organizations = account.organizations.all()
@@ -244,7 +269,9 @@ def _reread(membership: Any) -> Any:
         raise NotFound from None
 
 
-def _require_dominance(actor: AbstractBaseUser | None, place: Account | AbstractOrganization, *roles: Role) -> None:
+def _require_dominance(
+    actor: AbstractBaseUser | None, place: Account | AbstractOrganization, *roles: Role
+) -> None:
     """Refuse an actor whose role, as it is under the lock, is below one of the roles at stake."""
     if actor is None:
         return

@@ -13,7 +13,7 @@ from saas_kit.core.changes import apply_changes
 from saas_kit.core.events import send_on_commit
 from saas_kit.tenancy import signals
 from saas_kit.tenancy.access import forget_access
-from saas_kit.tenancy.models import Account, AbstractOrganization, Membership, Status, get_organization_model
+from saas_kit.tenancy.models import AbstractOrganization, Account, Membership, Status, get_organization_model
 from saas_kit.tenancy.roles import OWNER
 from saas_kit.tenancy.services.accounts import lock_account
 from saas_kit.tenancy.slugs import save_with_slug
@@ -140,7 +140,11 @@ def _tell_change(
     organization: AbstractOrganization, changes: dict[str, list[Any]], actor: AbstractBaseUser | None
 ) -> None:
     record(
-        "organization.changed", target=organization, actor=actor, organization_id=organization.pk, changes=changes
+        "organization.changed",
+        target=organization,
+        actor=actor,
+        organization_id=organization.pk,
+        changes=changes,
     )
     send_on_commit(
         signals.organization_changed,

@@ -23,8 +23,12 @@ class Command(BaseCommand):
         parser.add_argument(
             "--days", type=int, help="Days to keep what was deleted; the retention setting where left out."
         )
-        parser.add_argument("--batch-size", type=int, default=500, help="Rows per transaction (default: 500).")
-        parser.add_argument("--dry-run", action="store_true", help="Say what would be removed and remove nothing.")
+        parser.add_argument(
+            "--batch-size", type=int, default=500, help="Rows per transaction (default: 500)."
+        )
+        parser.add_argument(
+            "--dry-run", action="store_true", help="Say what would be removed and remove nothing."
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         days = TenancySettings.RETENTION_DAYS if options["days"] is None else options["days"]

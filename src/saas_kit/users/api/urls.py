@@ -1,0 +1,14 @@
+"""Where the API of people is; registration and one's own profile take the place of what sign-in alone has."""
+
+from __future__ import annotations
+
+from saas_kit.api.routers import Router
+from saas_kit.users.api import views
+
+router = Router()
+router.view("auth/login/", views.LoginView, name="auth-login")
+router.view("auth/register/", views.RegisterView, name="auth-register")
+router.view("auth/me/", views.MeView, name="auth-me")
+router.register("users", views.UserViewSet, basename="user")
+
+urlpatterns = router.urls

@@ -1,0 +1,116 @@
+"""People over HTTP: registration, one's own profile, and the people one works with."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from django.contrib.auth import get_user_model
+from django.db import models
+
+from saas_kit.api.views import ModelViewSet
+from saas_kit.auth.api.views import LoginView as AuthLoginView
+from saas_kit.auth.api.views import MeView as AuthMeView
+from saas_kit.auth.api.views import RegisterView as AuthRegisterView
+from saas_kit.auth.identity import email_field
+from saas_kit.core.permissions import Access
+from saas_kit.tenancy.api.bases import OrganizationTargetMixin, TenantViewSet
+from saas_kit.tenancy.permissions import OrganizationPermission
+from saas_kit.users import services
+from saas_kit.users.api.filters import UserFilter
+from saas_kit.users.api.serializers import (
+    LoginAnswerSerializer,
+    MeSerializer,
+    ProvisionUserSerializer,
+    RegisterAnswerSerializer,
+    RegisterSerializer,
+    UserSerializer,
+)
+
+_FIELDS = {field.name for field in get_user_model()._meta.get_fields()}
+
+
+def _key_converter() -> str:
+    key = get_user_model()._meta.pk
+    if isinstance(key, models.UUIDField):
+        return "uuid"
+    return "int" if isinstance(key, models.IntegerField) else "str"
+
+
+class LoginView(AuthLoginView):
+    """Sign in with an address and a password."""
+
+    output_serializer_classes = {"post": LoginAnswerSerializer}
+
+
+class RegisterView(AuthRegisterView):
+    """Register with an account and a first organization."""
+
+    serializer_class = RegisterSerializer
+    output_serializer_classes = {"post": RegisterAnswerSerializer}
+    descriptions = {
+        "post": "Make an account for oneself, with a customer account and a first organization that are one's own, "
+        "and get a pair of tokens."
+    }
+
+    def perform_register(self, validated_data: dict[str, Any]) -> Any:
+        return services.register_user(**validated_data)
+
+
+class MeView(AuthMeView):
+    """The caller, with their memberships and accounts."""
+
+    serializer_class = MeSerializer
+
+
+class UserViewSet(OrganizationTargetMixin, TenantViewSet, ModelViewSet):
+    """The people who share an organization with the caller, and the caller."""
+
+    tags: ClassVar[list[str]] = ["Users"]
+    noun, noun_plural = "user", "users"
+    queryset = get_user_model()._default_manager.all()
+    serializer_class = UserSerializer
+    input_serializer_classes = {"create": ProvisionUserSerializer}
+    filterset_class = UserFilter
+    search_fields: ClassVar[tuple[str, ...]] = tuple(
+        name for name in (email_field(), "first_name", "last_name", "username") if name in _FIELDS
+    )
+    ordering_fields: ClassVar[tuple[str, ...]] = tuple(
+        name for name in ("created_at", "date_joined", email_field(), "last_name") if name in _FIELDS
+    )
+    ordering = ("-pk",)
+    lookup_value_converter = _key_converter()
+    required_permissions = {
+        "list": Access.AUTHENTICATED,
+        "retrieve": Access.AUTHENTICATED,
+        "create": OrganizationPermission.MANAGE_MEMBERS,
+        "update": Access.AUTHENTICATED,
+        "destroy": Access.AUTHENTICATED,
+    }
+    descriptions = {
+        "create": "Make a new person a member of an organization. They cannot sign in before they set a password.",
+        "update": "Replace a person's profile. Only they themselves and platform staff may.",
+        "partial_update": "Change a person's profile. Only they themselves and platform staff may.",
+        "destroy": "Deactivate a person, end their sessions and their memberships. "
+        "Only they themselves and platform staff may.",
+    }
+
+    def get_queryset(self) -> QuerySet[Any]:
+        queryset = super().get_queryset()
+        user = self.request.user
+        organization = active_organization(self.request)
+        if get_access(user).is_staff and organization is None:
+            return queryset
+        memberships = Membership.objects.visible_to(user, OrganizationPermission.VIEW_MEMBERS)
+        if organization is not None:
+            memberships = memberships.in_organization(organization)
+        return queryset.filter(Q(pk=user.pk) | Q(pk__in=memberships.values("user")))
+
+    def check_object_permissions(self, request: Request, obj: Any) -> None:
+        super().check_object_permissions(request, obj)
+        if self.action_name in ("update", "partial_update", "destroy") and obj.pk != request.user.pk:
+            if not get_access(request.user).is_staff:
+                raise NotAllowed
+            self.note_staff_access(request, obj)
+
+    def perform_destroy(self, instance: Any) -> None:
+        services.remove_user(instance, actor=self.request.user)

@@ -1,0 +1,85 @@
+"""
+Writes that are about people and their organizations at once.
+
+Each service is atomic. ``actor`` is who acts; None is the system. Whether the actor may do it is for the caller
+to ask.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib.auth.base_user import AbstractBaseUser
+from django.db import transaction
+
+from saas_kit.auth.services import create_user, deactivate_user
+from saas_kit.tenancy.models import AbstractOrganization
+from saas_kit.tenancy.services import create_account, create_organization, end_memberships, introduce_member
+
+_NAME_LENGTH = 120
+
+
+@transaction.atomic
+def register_user(
+    *, email: str, password: str, organization_name: str | None = None, **fields: Any
+) -> AbstractBaseUser:
+    """
+    Register a person with an account and a first organization, both theirs.
+
+    Args:
+        organization_name: Names the account and the organization; the person's own name where it is left out.
+        fields: Further fields of the user model.
+
+    Raises:
+        EmailTaken: Somebody has the address.
+        WeakPassword: The password breaks a rule.
+    """
+    user = create_user(email=email, password=password, **fields)
+    name = (organization_name or _name_of(user, email))[:_NAME_LENGTH]
+    account = create_account(name=name, owner=user, actor=user)
+    create_organization(account=account, name=name, owner=user, actor=user)
+    return user
+
+
+@transaction.atomic
+def provision_user(
+    organization: AbstractOrganization,
+    *,
+    email: str,
+    role: str,
+    actor: AbstractBaseUser | None,
+    **fields: Any,
+) -> AbstractBaseUser:
+    """
+    Make a new person, who cannot sign in before they set a password, a member of an organization.
+
+    Args:
+        fields: Further fields of the user model.
+
+    Raises:
+        EmailTaken: Somebody has the address; they are invited instead.
+        UnknownRole: The organization has no such role.
+        RoleTooHigh: The actor holds less than the role grants.
+    """
+    user = create_user(email=email, password=None, actor=actor, **fields)
+    introduce_member(organization, user, role, actor=actor)
+    return user
+
+
+@transaction.atomic
+def remove_user(user: AbstractBaseUser, *, actor: AbstractBaseUser | None) -> None:
+    """
+    Take a person out of the service: they cannot sign in, and their memberships end.
+
+    Accounts that are theirs alone are deleted, so that they can be restored.
+
+    Raises:
+        LastOwner: The person is the only owner of something that others share.
+    """
+    end_memberships(user, actor=actor)
+    deactivate_user(user, actor=actor)
+
+
+def _name_of(user: AbstractBaseUser, email: str) -> str:
+    full_name = getattr(user, "get_full_name", str)()
+    return str(full_name).strip() or email.partition("@")[0]
