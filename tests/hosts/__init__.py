@@ -1,0 +1,1 @@
+"""Projects that use the kit in different ways; the suite runs once in each."""

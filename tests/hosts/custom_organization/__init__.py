@@ -1,0 +1,1 @@
+"""A host with an organization and a user of its own."""

@@ -1,0 +1,1 @@
+"""The host's organization, with a field of its own."""

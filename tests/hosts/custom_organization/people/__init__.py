@@ -1,0 +1,1 @@
+"""The host's user, which knows nothing of the kit."""

@@ -1,0 +1,13 @@
+from __future__ import annotations
+
+from tests.hosts.base import *  # noqa: F403
+from tests.hosts.base import INSTALLED_APPS
+
+ROOT_URLCONF = "tests.hosts.custom_organization.urls"
+AUTH_USER_MODEL = "people.Person"
+SAAS_KIT_TENANCY_ORGANIZATION_MODEL = "companies.Company"
+INSTALLED_APPS = [
+    *INSTALLED_APPS,
+    "tests.hosts.custom_organization.people",
+    "tests.hosts.custom_organization.companies",
+]

@@ -1,0 +1,1 @@
+"""What a host adds: rows that belong to an organization, with permissions and an API."""
