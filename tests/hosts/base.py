@@ -12,7 +12,7 @@ import environ
 
 env = environ.Env()
 
-SECRET_KEY = "the hosts of the suite are never served outside it"  # noqa: S105
+SECRET_KEY = "the hosts of the suite are never served outside it"
 ALLOWED_HOSTS = ["localhost", "127.0.0.1"]
 USE_TZ = True
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
