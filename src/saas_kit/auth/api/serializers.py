@@ -1,0 +1,135 @@
+"""The shapes of sign-in."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib.auth import get_user_model
+from django.utils.translation import gettext_lazy as _
+from rest_framework import serializers
+from rest_framework.exceptions import ErrorDetail, ValidationError
+
+from saas_kit.api.serializers import ModelSerializer, Serializer
+from saas_kit.auth import services
+from saas_kit.auth.addresses import normalize_email
+from saas_kit.auth.identity import email_field, has_field, has_mfa, has_verified_email, username_field
+from saas_kit.auth.tokens import MAX_LENGTH
+
+NAMES = tuple(name for name in ("first_name", "last_name") if has_field(name))
+_CREATED_AT = next((name for name in ("created_at", "date_joined") if has_field(name)), None)
+_MAX_SECRET_LENGTH = 4096  # longer ones are not worth hashing (CVE-2013-1443)
+
+
+def _user_fields() -> tuple[str, ...]:
+    created_at = ("created_at",) if _CREATED_AT else ()
+    updated_at = ("updated_at",) if has_field("updated_at") else ()
+    return ("id", "email", *NAMES, "is_active", *created_at, *updated_at)
+
+
+def _sources() -> dict[str, dict[str, Any]]:
+    extra: dict[str, dict[str, Any]] = {name: {"default": ""} for name in NAMES}  # PUT replaces
+    # whether somebody else has an address is not for this to tell
+    extra["email"] = {"validators": [], "required": True, "allow_blank": False, "max_length": 254}
+    if email_field() != "email":
+        extra["email"]["source"] = email_field()
+    if _CREATED_AT == "date_joined":
+        extra["created_at"] = {"source": "date_joined"}
+    return extra
+
+
+class UserSerializer(ModelSerializer):
+    """A person as others see them, with the fields that the host's user model has."""
+
+    class Meta:
+        model = get_user_model()
+        fields: tuple[str, ...] = _user_fields()
+        read_only_fields = ("id", "is_active", "created_at", "updated_at")
+        create_only_fields: tuple[str, ...] = ("email",)
+        extra_kwargs = _sources()
+
+    def validate_email(self, email: str) -> str:
+        return normalize_email(email)
+
+    def update(self, instance: Any, validated_data: dict[str, Any]) -> Any:
+        return services.change_user(instance, **validated_data)
+
+
+class MeSerializer(UserSerializer):
+    """A person as they see themselves."""
+
+    email_verified = serializers.SerializerMethodField(help_text="Whether the person proved that it is theirs.")
+    mfa_enabled = serializers.SerializerMethodField(help_text="Whether a second factor is asked for at sign-in.")
+
+    class Meta(UserSerializer.Meta):
+        fields = (*UserSerializer.Meta.fields, "email_verified", "mfa_enabled")
+
+    def get_email_verified(self, user: Any) -> bool:
+        return has_verified_email(user)
+
+    def get_mfa_enabled(self, user: Any) -> bool:
+        return has_mfa(user)
+
+
+class LoginSerializer(Serializer):
+    """What people sign in with: the address, or the username where the host's user model has one."""
+
+    email = serializers.EmailField(max_length=254, required=username_field() is None)
+    password = serializers.CharField(
+        max_length=_MAX_SECRET_LENGTH, trim_whitespace=False, write_only=True, style={"input_type": "password"}
+    )
+    if username_field() is not None:
+        username = serializers.CharField(max_length=254, required=False)
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        if not (attrs.get("email") or attrs.get("username")):
+            raise ValidationError({"email": [ErrorDetail(str(_("This field is required.")), code="required")]})
+        return attrs
+
+
+class RegisterSerializer(Serializer):
+    """What people register with."""
+
+    email = serializers.EmailField(max_length=254)
+    password = serializers.CharField(
+        min_length=services.PASSWORD_MIN_LENGTH,
+        max_length=services.PASSWORD_MAX_LENGTH,
+        trim_whitespace=False,
+        write_only=True,
+        style={"input_type": "password"},
+    )
+
+    def get_fields(self) -> dict[str, Any]:
+        names = {name: serializers.CharField(max_length=150, required=False, allow_blank=True) for name in NAMES}
+        return {**super().get_fields(), **names}
+
+
+class RefreshSerializer(Serializer):
+    """A refresh token."""
+
+    refresh = serializers.CharField(max_length=MAX_LENGTH)
+
+
+class LogoutSerializer(Serializer):
+    """The session's refresh token, which need not be sent."""
+
+    refresh = serializers.CharField(max_length=MAX_LENGTH, required=False)
+
+
+class TokensSerializer(Serializer):
+    """A pair of tokens."""
+
+    access = serializers.CharField(help_text="Goes into `Authorization: Bearer`; good for minutes.")
+    refresh = serializers.CharField(help_text="Gets the next pair, once.")
+
+
+class LoginAnswerSerializer(TokensSerializer):
+    """A pair of tokens, and who they are for."""
+
+    mfa_required = serializers.BooleanField(help_text="Whether a second factor is needed before there are tokens.")
+    user = MeSerializer()
+
+
+class RegisterAnswerSerializer(TokensSerializer):
+    """Who registered, signed in."""
+
+    user = MeSerializer()

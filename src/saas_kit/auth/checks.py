@@ -1,0 +1,152 @@
+"""System checks of sign-in."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from django.apps import apps
+from django.conf import settings
+from django.contrib.auth import get_user_model
+from django.core.checks import CheckMessage, Error, Warning
+from django.db.models import BooleanField
+from django.utils.module_loading import import_string
+
+from saas_kit.auth.conf import AuthSettings
+from saas_kit.auth.identity import email_field, has_field
+
+BACKEND = "saas_kit.auth.backends.EmailBackend"
+AUTHENTICATION = "saas_kit.auth.api.authentication.SessionTokenAuthentication"
+MIN_KEY_BYTES = 32  # RFC 7518, section 3.2: a key of HS256 is at least as long as the hash
+MAX_ACCESS_LIFETIME = timedelta(minutes=15)
+
+_MAKE_KEY = "python -c 'import secrets; print(secrets.token_urlsafe(48))'"
+
+
+def check_apps(**kwargs: object) -> list[CheckMessage]:
+    """E002: addresses are allauth's rows, and every write is recorded."""
+    return [
+        Error(
+            f"saas_kit.auth needs {app}.",
+            hint=f'Add "{app}" to INSTALLED_APPS.',
+            id="saas_kit_auth.E002",
+        )
+        for app in ("allauth.account", "saas_kit.audit")
+        if not apps.is_installed(app)
+    ]
+
+
+def check_backend(**kwargs: object) -> list[CheckMessage]:
+    """E003: one of the back ends signs people in by e-mail address, as allauth's does where it is told to."""
+    if not apps.is_installed("allauth.account"):
+        return []
+    from allauth.account import app_settings  # noqa: PLC0415 - it cannot be imported without its app
+    from allauth.account.auth_backends import AuthenticationBackend  # noqa: PLC0415
+
+    ours = import_string(BACKEND)
+    backends = [import_string(name) for name in settings.AUTHENTICATION_BACKENDS]
+    if any(issubclass(backend, ours) for backend in backends):
+        return []
+    by_email = app_settings.LoginMethod.EMAIL in app_settings.LOGIN_METHODS
+    if by_email and any(issubclass(backend, AuthenticationBackend) for backend in backends):
+        return []
+    return [
+        Error(
+            "No back end in AUTHENTICATION_BACKENDS signs people in by e-mail address.",
+            hint=f'Add "{BACKEND}" to AUTHENTICATION_BACKENDS.',
+            id="saas_kit_auth.E003",
+        )
+    ]
+
+
+def check_signing_key(**kwargs: object) -> list[CheckMessage]:
+    """E004: a key that is too short can be guessed."""
+    key: object = AuthSettings.SIGNING_KEY
+    if not isinstance(key, str) or not key or len(key.encode()) >= MIN_KEY_BYTES:
+        return []
+    return [
+        Error(
+            f"SAAS_KIT_AUTH_SIGNING_KEY is shorter than {MIN_KEY_BYTES} bytes.",
+            hint=f"Remove it, so that the key is derived from SECRET_KEY, or make one with: {_MAKE_KEY}",
+            id="saas_kit_auth.E004",
+        )
+    ]
+
+
+def check_user_model(**kwargs: object) -> list[CheckMessage]:
+    """E005: the user model has an e-mail address and can be deactivated."""
+    model = get_user_model()
+    active = model._meta.get_field("is_active") if has_field("is_active") else None
+    missing = []
+    if not isinstance(active, BooleanField):
+        missing.append('is_active = models.BooleanField(_("active"), default=True)')
+    if not has_field(email_field()):
+        missing.append(f'{email_field()} = models.EmailField(_("email address"))')
+    return [
+        Error(
+            f"{model._meta.label} cannot be used to sign in: it has no field {line.split()[0]}.",
+            hint=f"Add to it: {line}. Or derive it from saas_kit.auth.models.AbstractEmailUser.",
+            obj=model,
+            id="saas_kit_auth.E005",
+        )
+        for line in missing
+    ]
+
+
+def check_api(**kwargs: object) -> list[CheckMessage]:
+    """W001: the API of the other apps takes the tokens of this one."""
+    if not apps.is_installed("rest_framework"):
+        return []
+    classes = getattr(settings, "REST_FRAMEWORK", {}).get("DEFAULT_AUTHENTICATION_CLASSES", ())
+    names = [name if isinstance(name, str) else f"{name.__module__}.{name.__qualname__}" for name in classes]
+    if AUTHENTICATION in names:
+        return []
+    return [
+        Warning(
+            "The API does not take the tokens of saas_kit.auth.",
+            hint=f'Set REST_FRAMEWORK = {{"DEFAULT_AUTHENTICATION_CLASSES": ["{AUTHENTICATION}"]}}.',
+            id="saas_kit_auth.W001",
+        )
+    ]
+
+
+def check_signing_key_is_its_own(**kwargs: object) -> list[CheckMessage]:
+    """W002: whoever learns one secret should not have both."""
+    if settings.SECRET_KEY != AuthSettings.SIGNING_KEY:
+        return []
+    return [
+        Warning(
+            "SAAS_KIT_AUTH_SIGNING_KEY is the same as SECRET_KEY.",
+            hint=f"Remove it, so that the key is derived from SECRET_KEY, or make one with: {_MAKE_KEY}",
+            id="saas_kit_auth.W002",
+        )
+    ]
+
+
+def check_lifetimes(**kwargs: object) -> list[CheckMessage]:
+    """W003: a token that leaks should not be good for long."""
+    if AuthSettings.ACCESS_TOKEN_LIFETIME <= MAX_ACCESS_LIFETIME:
+        return []
+    return [
+        Warning(
+            "SAAS_KIT_AUTH_ACCESS_TOKEN_LIFETIME is longer than 15 minutes.",
+            hint="Set SAAS_KIT_AUTH_ACCESS_TOKEN_LIFETIME = timedelta(minutes=5).",
+            id="saas_kit_auth.W003",
+        )
+    ]
+
+
+def check_password_validators(**kwargs: object) -> list[CheckMessage]:
+    """W004: the kit checks a password's length; what is common or easy to guess is for Django's validators."""
+    if settings.AUTH_PASSWORD_VALIDATORS:
+        return []
+    return [
+        Warning(
+            "AUTH_PASSWORD_VALIDATORS is empty, so that people can take passwords such as 'password'.",
+            hint="Set AUTH_PASSWORD_VALIDATORS to the validators that startproject writes into the settings.",
+            id="saas_kit_auth.W004",
+        )
+    ]
+
+
+ALL = (check_apps, check_backend, check_signing_key, check_user_model, check_api)
+DEPLOY = (check_signing_key_is_its_own, check_lifetimes, check_password_validators)

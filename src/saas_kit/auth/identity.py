@@ -1,0 +1,67 @@
+"""What the kit knows of a person, whatever the host's user model is."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.apps import apps
+from django.contrib.auth import get_user_model
+from django.contrib.auth.base_user import AbstractBaseUser
+from django.db.models import OuterRef, QuerySet
+
+from saas_kit.auth.addresses import normalize_email
+from saas_kit.auth.models import AbstractEmailUser
+from saas_kit.core import caller
+
+VERIFIED_EMAILS_PART = "verified_emails"
+AUTHENTICATORS_PART = "authenticators"
+
+
+def email_field() -> str:
+    """Return the name of the user model's field for the e-mail address."""
+    return get_user_model().get_email_field_name()
+
+
+def username_field() -> str | None:
+    """Return the name of the field that people can also sign in with; None where it is the address."""
+    name = get_user_model().USERNAME_FIELD
+    return None if name == email_field() else name
+
+
+def has_field(name: str) -> bool:
+    """Tell whether the user model has a field."""
+    return any(field.name == name for field in get_user_model()._meta.concrete_fields)
+
+
+def users_with_email(email: str) -> QuerySet[Any]:
+    """Return the people who have an address, in any case of letters: one at most, unless the host has it twice."""
+    model = get_user_model()
+    lookup = "exact" if issubclass(model, AbstractEmailUser) else "iexact"
+    return model._default_manager.filter(**{f"{email_field()}__{lookup}": normalize_email(email)})
+
+
+def has_verified_email(user: AbstractBaseUser) -> bool:
+    """Tell whether a person proved that their present address is theirs."""
+    email = normalize_email(getattr(user, email_field()) or "")
+    return any(verified == email for (verified,) in caller.get_part(user, VERIFIED_EMAILS_PART))
+
+
+def has_mfa(user: AbstractBaseUser) -> bool:
+    """Tell whether a person has a second factor; without ``allauth.mfa`` nobody has."""
+    return apps.is_installed("allauth.mfa") and bool(caller.get_part(user, AUTHENTICATORS_PART))
+
+
+def register_caller_parts() -> None:
+    """Let the statement that loads a caller load these facts too."""
+
+    def verified_emails(user: OuterRef) -> caller.JSONRows:
+        addresses = apps.get_model("account.EmailAddress")._base_manager
+        return caller.JSONRows(addresses.filter(user=user, verified=True), "email")
+
+    def authenticators(user: OuterRef) -> caller.JSONRows:
+        return caller.JSONRows(apps.get_model("mfa.Authenticator")._base_manager.filter(user=user), "type")
+
+    if apps.is_installed("allauth.account"):
+        caller.register_part(VERIFIED_EMAILS_PART, verified_emails)
+    if apps.is_installed("allauth.mfa"):
+        caller.register_part(AUTHENTICATORS_PART, authenticators)

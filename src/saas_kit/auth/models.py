@@ -1,0 +1,160 @@
+"""People who sign in, and the sessions that they have open."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, Self
+
+from django.conf import settings
+from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
+from django.contrib.auth.models import PermissionsMixin
+from django.db import models
+from django.db.models.functions import Lower
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from saas_kit.auth.addresses import normalize_email
+from saas_kit.core.models import Identified, Timestamped
+
+USER_AGENT_MAX_LENGTH = 512
+
+
+class UserManager(BaseUserManager[Any]):
+    """Makes and finds people by their address, whatever its case."""
+
+    @classmethod
+    def normalize_email(cls, email: str | None) -> str:
+        return normalize_email(email or "")
+
+    def get_by_natural_key(self, username: str | None) -> Any:
+        return self.get(email=normalize_email(username or ""))
+
+    async def aget_by_natural_key(self, username: str | None) -> Any:
+        return await self.aget(email=normalize_email(username or ""))
+
+    def create_user(self, email: str, password: str | None = None, **fields: Any) -> Any:
+        """Save a person; ``saas_kit.auth.services.create_user()`` also validates, records and tells others."""
+        if not email:
+            raise ValueError("A person needs an e-mail address.")
+        user = self.model(email=email, **fields)
+        user.set_password(password)
+        user.save(using=self._db)
+        return user
+
+    def create_superuser(self, email: str, password: str | None = None, **fields: Any) -> Any:
+        """Save a person who may do everything."""
+        return self.create_user(email, password, **{"is_staff": True, "is_superuser": True, **fields})
+
+
+class AbstractEmailUser(Identified, Timestamped, AbstractBaseUser, PermissionsMixin):
+    """
+    A person who signs in with an e-mail address; a host that needs more fields derives its user model from it.
+
+    The address is stored in the form that ``normalize_email()`` gives, which is unique.
+    """
+
+    email = models.EmailField(_("email address"))
+    first_name = models.CharField(_("first name"), max_length=150, blank=True)
+    last_name = models.CharField(_("last name"), max_length=150, blank=True)
+    is_active = models.BooleanField(
+        _("active"), default=True, help_text=_("Whether the person can sign in. Deactivate people, don't delete them.")
+    )
+    is_staff = models.BooleanField(
+        _("staff"), default=False, help_text=_("Whether the person can sign in to this admin site.")
+    )
+
+    objects = UserManager()
+
+    EMAIL_FIELD = "email"
+    USERNAME_FIELD = "email"
+    REQUIRED_FIELDS: ClassVar[list[str]] = []
+
+    class Meta:
+        abstract = True
+        verbose_name = _("person")
+        verbose_name_plural = _("people")
+        # Django wants the name that people sign in with to be unique by itself, so not by an expression.
+        constraints: ClassVar[Any] = [
+            models.UniqueConstraint(
+                fields=["email"],
+                name="%(app_label)s_%(class)s_email",
+                violation_error_message=_("There is an account with this address already."),
+            ),
+            models.CheckConstraint(
+                condition=models.Q(email=Lower("email")),
+                name="%(app_label)s_%(class)s_email_lower",
+                violation_error_message=_("Addresses are stored in lower case."),
+            ),
+        ]
+
+    def clean(self) -> None:
+        self.email = normalize_email(self.email)
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        self.email = normalize_email(self.email)
+        super().save(*args, **kwargs)
+
+    def get_full_name(self) -> str:
+        """Return the first and the last name."""
+        return f"{self.first_name} {self.last_name}".strip()
+
+    def get_short_name(self) -> str:
+        """Return the first name."""
+        return self.first_name
+
+
+class User(AbstractEmailUser):
+    """A person who signs in with an e-mail address, as the kit brings it."""
+
+    class Meta(AbstractEmailUser.Meta):
+        swappable = "AUTH_USER_MODEL"
+
+
+class SessionQuerySet(models.QuerySet["Session"]):
+    """Sessions."""
+
+    def live(self) -> Self:
+        """Keep those that are neither ended nor expired, of people who are active."""
+        return self.filter(revoked_at__isnull=True, expires_at__gt=timezone.now(), user__is_active=True)
+
+    def of_user(self, user: AbstractBaseUser) -> Self:
+        """Keep those of one person."""
+        return self.filter(user=user)
+
+
+class Session(Identified):
+    """
+    One sign-in on one device; every token belongs to a session and is of no use once it has ended.
+
+    Attributes:
+        expires_at: When it ends by itself; refreshing does not prolong it.
+        refresh_id: The id (``jti``) of the one refresh token that is good.
+        previous_refresh_id: The id of the refresh token that it replaced, at ``rotated_at``.
+    """
+
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        on_delete=models.CASCADE,
+        related_name="saas_kit_sessions",
+        verbose_name=_("person"),
+        db_index=False,
+    )
+    created_at = models.DateTimeField(_("signed in at"), auto_now_add=True)
+    last_seen_at = models.DateTimeField(_("last seen at"), default=timezone.now)
+    expires_at = models.DateTimeField(_("expires at"))
+    revoked_at = models.DateTimeField(_("ended at"), null=True)
+    ip_address = models.GenericIPAddressField(_("IP address"), null=True)
+    user_agent = models.CharField(_("user agent"), max_length=USER_AGENT_MAX_LENGTH, blank=True)
+    refresh_id = models.UUIDField(_("refresh token's id"))
+    previous_refresh_id = models.UUIDField(_("previous refresh token's id"), null=True)
+    rotated_at = models.DateTimeField(_("refreshed at"), null=True)
+
+    objects = SessionQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("session")
+        verbose_name_plural = _("sessions")
+        ordering = ("-id",)
+        indexes = (models.Index(fields=["user", "revoked_at"], name="saas_kit_auth_session_user"),)
+
+    def __str__(self) -> str:
+        return f"{self.user} · {self.created_at:%Y-%m-%d %H:%M}"

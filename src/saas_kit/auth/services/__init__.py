@@ -1,0 +1,25 @@
+"""Every write of sign-in: people get accounts, sessions are opened, refreshed and ended."""
+
+from __future__ import annotations
+
+from saas_kit.auth.services.people import (
+    PASSWORD_MAX_LENGTH,
+    PASSWORD_MIN_LENGTH,
+    change_user,
+    create_user,
+    deactivate_user,
+)
+from saas_kit.auth.services.sessions import Tokens, open_session, revoke_session, revoke_sessions, rotate
+
+__all__ = [
+    "PASSWORD_MAX_LENGTH",
+    "PASSWORD_MIN_LENGTH",
+    "Tokens",
+    "change_user",
+    "create_user",
+    "deactivate_user",
+    "open_session",
+    "revoke_session",
+    "revoke_sessions",
+    "rotate",
+]

@@ -1,0 +1,149 @@
+"""Writes to people, whatever the host's user model is."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from typing import Any
+
+from django.apps import apps
+from django.contrib.auth import get_user_model
+from django.contrib.auth.base_user import AbstractBaseUser
+from django.contrib.auth.password_validation import validate_password
+from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
+from django.db import IntegrityError, connections, router, transaction
+from django.utils.translation import gettext as _
+from django.views.decorators.debug import sensitive_variables
+
+from saas_kit.audit.services import record
+from saas_kit.auth import signals
+from saas_kit.auth.addresses import normalize_email
+from saas_kit.auth.exceptions import EmailTaken, WeakPassword
+from saas_kit.auth.identity import email_field, username_field, users_with_email
+from saas_kit.auth.models import AbstractEmailUser
+from saas_kit.auth.services.sessions import revoke_sessions
+from saas_kit.core.changes import apply_changes
+from saas_kit.core.events import send_on_commit
+from saas_kit.core.exceptions import InvalidInput
+
+PASSWORD_MIN_LENGTH = 8
+PASSWORD_MAX_LENGTH = 128
+
+
+@sensitive_variables("password")
+@transaction.atomic
+def create_user(
+    *, email: str, password: str | None, actor: AbstractBaseUser | None = None, **fields: Any
+) -> AbstractBaseUser:
+    """
+    Give somebody an account, with an address that is still to be verified.
+
+    Where people of the user model also have a username and none is given, it is the address.
+
+    Args:
+        password: None of somebody who cannot sign in before they set one.
+        actor: Who made the account; None where people register themselves.
+        fields: Further fields of the user model.
+
+    Raises:
+        EmailTaken: Somebody has the address, in whatever case of letters.
+        WeakPassword: The password breaks a rule.
+        InvalidInput: Another field is not valid.
+    """
+    model = get_user_model()
+    email = normalize_email(email)
+    user: Any = model(**{email_field(): email, **fields})
+    name = username_field()
+    if name is not None and not getattr(user, name):
+        setattr(user, name, _username_for(user, name, email))
+    _validate_fields(user)
+    if password is not None:
+        _validate_password(password, user)
+    user.set_password(password)
+    _save(user, email)
+    addresses = apps.get_model("account.EmailAddress")._default_manager
+    addresses.create(user=user, email=email, primary=True, verified=False)
+    record("user.created", target=user, actor=actor)
+    send_on_commit(signals.user_registered, sender=model, user=user, actor=actor)
+    return user  # type: ignore[no-any-return]
+
+
+@transaction.atomic
+def change_user(user: AbstractBaseUser, *, actor: AbstractBaseUser | None, **values: Any) -> AbstractBaseUser:
+    """Change fields of somebody's profile, such as ``first_name`` and ``last_name``."""
+    changes = apply_changes(user, values)
+    if changes:
+        record("user.changed", target=user, actor=actor, changes=changes)
+        send_on_commit(signals.user_changed, sender=type(user), user=user, changes=changes, actor=actor)
+    return user
+
+
+@transaction.atomic
+def deactivate_user(user: AbstractBaseUser, *, actor: AbstractBaseUser | None) -> None:
+    """Let somebody no longer sign in, and end their sessions."""
+    people = get_user_model()._base_manager.select_for_update(no_key=True)
+    changes = apply_changes(people.get(pk=user.pk), {"is_active": False})
+    user.is_active = False
+    if changes:
+        record("user.deactivated", target=user, actor=actor)
+        send_on_commit(signals.user_deactivated, sender=type(user), user=user, actor=actor)
+    revoke_sessions(user, actor=actor)
+
+
+def _username_for(user: AbstractBaseUser, name: str, email: str) -> str:
+    try:
+        user._meta.get_field(name).run_validators(email)
+    except ValidationError:
+        return f"user-{secrets.token_hex(8)}"  # too long, or with characters that usernames do not have
+    taken = type(user)._default_manager.filter(**{name: email}).exists()
+    return f"user-{secrets.token_hex(8)}" if taken else email
+
+
+def _validate_fields(user: AbstractBaseUser) -> None:
+    try:
+        user.full_clean(exclude={"password"}, validate_unique=False, validate_constraints=False)
+    except ValidationError as error:
+        field, messages = next(iter(error.message_dict.items()))
+        public = {email_field(): "email", NON_FIELD_ERRORS: None}
+        raise InvalidInput(" ".join(messages), field=public.get(field, field)) from error
+
+
+@sensitive_variables("password")
+def _validate_password(password: str, user: AbstractBaseUser) -> None:
+    problems = []
+    if not PASSWORD_MIN_LENGTH <= len(password) <= PASSWORD_MAX_LENGTH:
+        limits = {"min": PASSWORD_MIN_LENGTH, "max": PASSWORD_MAX_LENGTH}
+        problems.append(_("A password has %(min)d to %(max)d characters.") % limits)
+    if "\x00" in password:
+        problems.append(_("A password cannot contain the character NUL."))
+    try:
+        validate_password(password, user)
+    except ValidationError as error:
+        problems += error.messages
+    if problems:
+        raise WeakPassword(" ".join(problems), field="password")
+
+
+def _save(user: AbstractBaseUser, email: str) -> None:
+    """Insert a row for an address that nobody has, in no case of letters."""
+    if not isinstance(user, AbstractEmailUser):
+        _queue_for(email)
+    if users_with_email(email).exists():
+        raise EmailTaken(field="email")
+    try:
+        with transaction.atomic():
+            user.save(force_insert=True)
+    except IntegrityError as error:
+        if users_with_email(email).exists():
+            raise EmailTaken(field="email") from error
+        raise
+
+
+def _queue_for(email: str) -> None:
+    # Django's own user model has no constraint on the address. SQLite lets one transaction write at a time;
+    # on PostgreSQL those that are about one address take turns until they end.
+    connection = connections[router.db_for_write(get_user_model())]
+    if connection.vendor == "postgresql":
+        key = int.from_bytes(hashlib.sha256(f"saas_kit_auth:{email}".encode()).digest()[:8], signed=True)
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_advisory_xact_lock(%s)", [key])

@@ -1,0 +1,149 @@
+"""Signed tokens that name a session: short-lived ones for requests, and one to get the next with."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from functools import lru_cache
+from typing import Any, ClassVar, Self
+from uuid import UUID, uuid4
+
+import jwt
+from django.conf import settings
+from django.utils import timezone
+from django.utils.crypto import salted_hmac
+from django.utils.translation import gettext_lazy as _
+from rest_framework_simplejwt.backends import TokenBackend
+from rest_framework_simplejwt.exceptions import TokenBackendError, TokenBackendExpiredToken, TokenError
+from rest_framework_simplejwt.tokens import Token
+
+from saas_kit.auth.conf import AuthSettings
+from saas_kit.auth.models import Session
+
+ALGORITHM = "HS256"
+CLAIMS = ("token_type", "exp", "iat", "jti", "aud", "iss", "sub", "sid")
+MAX_LENGTH = 4096  # about ten times that of a token of ours
+
+_REFUSED = _("The token is not valid.")
+# what decoding raises on a signed token whose claims are of the wrong type or out of range
+_MALFORMED = (ValueError, TypeError, OverflowError, OSError, RecursionError)
+
+
+def signing_key() -> str:
+    """Return the key that tokens are signed with; where none is set, one that is derived from SECRET_KEY."""
+    return AuthSettings.SIGNING_KEY or _derived_key(settings.SECRET_KEY)
+
+
+@lru_cache(maxsize=4)
+def _derived_key(secret: str | bytes) -> str:
+    return salted_hmac("saas_kit.auth.tokens", "signing key", secret=secret, algorithm="sha256").hexdigest()
+
+
+class _Backend(TokenBackend):
+    """Demands every claim of ours, and ours as the only audience."""
+
+    def decode(self, token: Any, verify: bool = True) -> dict[str, Any]:
+        if not isinstance(token, str) or len(token) > MAX_LENGTH:
+            raise TokenBackendError(_REFUSED)
+        try:
+            return jwt.decode(
+                token,
+                self.prepared_signing_key,
+                algorithms=[ALGORITHM],
+                audience=self.audience,
+                issuer=self.issuer,
+                leeway=self.get_leeway(),
+                options={"require": list(CLAIMS), "strict_aud": True, "verify_signature": verify},
+            )
+        except jwt.ExpiredSignatureError as error:
+            raise TokenBackendExpiredToken(_REFUSED) from error
+        except (jwt.InvalidTokenError, *_MALFORMED) as error:
+            raise TokenBackendError(_REFUSED) from error
+
+
+@lru_cache(maxsize=4)
+def _backend(key: str, audience: str, issuer: str, leeway: timedelta) -> _Backend:
+    return _Backend(ALGORITHM, key, "", audience, issuer, None, leeway, None)
+
+
+class SessionToken(Token):
+    """
+    A token of a session.
+
+    Attributes:
+        session_id: The session (``sid``).
+        user_id: The person's key as text (``sub``).
+        id: The token's own (``jti``).
+
+    Raises:
+        TokenError: The text is no token of this kind, was not signed by us or is not good now.
+    """
+
+    token_type: ClassVar[str]  # type: ignore[misc]
+    session_id: UUID
+    user_id: str
+    id: UUID
+
+    def __init__(self, token: Any = None, verify: bool = True) -> None:
+        try:
+            super().__init__(token, verify)
+        except _MALFORMED as error:
+            raise TokenError(_REFUSED) from error
+
+    @property
+    def lifetime(self) -> timedelta:  # type: ignore[override]
+        return AuthSettings.ACCESS_TOKEN_LIFETIME
+
+    def get_token_backend(self) -> TokenBackend:
+        return _backend(signing_key(), AuthSettings.AUDIENCE, AuthSettings.ISSUER, AuthSettings.LEEWAY)
+
+    def verify(self) -> None:
+        self.check_exp()
+        if self.payload["token_type"] != self.token_type:
+            raise TokenError(_REFUSED)
+        self.session_id = UUID(self._text("sid"))
+        self.id = UUID(self._text("jti"))
+        self.user_id = self._text("sub")
+
+    def _text(self, claim: str) -> str:
+        value = self.payload[claim]
+        if not isinstance(value, str):
+            raise TokenError(_REFUSED)
+        return value
+
+    @classmethod
+    def issue(cls, session: Session, *, token_id: UUID, expires_at: datetime) -> Self:
+        """Return a token of a session; ``str()`` of it is the signed text."""
+        token = cls()
+        token.session_id, token.user_id, token.id = session.pk, str(session.user_id), token_id
+        token.payload = {
+            "token_type": cls.token_type,
+            "exp": int(expires_at.timestamp()),
+            "iat": int(timezone.now().timestamp()),
+            "jti": str(token_id),
+            "sub": token.user_id,
+            "sid": str(session.pk),
+        }
+        return token
+
+
+class AccessToken(SessionToken):
+    """Signs one request after another, for minutes; never beyond its session."""
+
+    token_type = "access"
+
+    @classmethod
+    def for_session(cls, session: Session) -> Self:
+        """Return a new access token."""
+        expires_at = min(timezone.now() + AuthSettings.ACCESS_TOKEN_LIFETIME, session.expires_at)
+        return cls.issue(session, token_id=uuid4(), expires_at=expires_at)
+
+
+class RefreshToken(SessionToken):
+    """Gets the next pair of tokens, once."""
+
+    token_type = "refresh"
+
+    @classmethod
+    def for_session(cls, session: Session) -> Self:
+        """Return the refresh token that the session has now."""
+        return cls.issue(session, token_id=session.refresh_id, expires_at=session.expires_at)
