@@ -34,7 +34,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="store_true",
         help="Start nothing: run on SQLite and say how many tests that left out.",
     )
-    group.addoption("--wheel", type=Path, help="The wheel that the tests marked `wheel` install.")
+    group.addoption(
+        "--wheel",
+        nargs="?",
+        const=os.environ.get("TOX_PACKAGE", ""),
+        help="The wheel that the tests marked `wheel` install; without a value the one that tox has built.",
+    )
     group.addoption("--summary-file", type=Path, help="Write the outcome to this file, as JSON.")
 
 

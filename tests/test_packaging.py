@@ -35,7 +35,9 @@ OURS = ("DJANGO_", "PYTHON", "PYTEST_", "DATABASE_URL", "REDIS_URL", "VIRTUAL_EN
 
 @pytest.fixture(scope="module")
 def wheel(pytestconfig: pytest.Config) -> Path:
-    return pytestconfig.getoption("wheel").resolve()
+    path = Path(pytestconfig.getoption("wheel")).resolve()
+    assert path.suffix == ".whl", f"--wheel names no wheel: {path}"
+    return path
 
 
 @pytest.fixture(scope="module")
