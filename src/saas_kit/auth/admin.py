@@ -41,7 +41,10 @@ class UserAdmin(django_admin.UserAdmin):
     fieldsets = (
         (None, {"fields": ("id", "email", "password")}),
         (_("Personal info"), {"fields": ("first_name", "last_name")}),
-        (_("Permissions"), {"fields": ("is_active", "is_staff", "is_superuser", "groups", "user_permissions")}),
+        (
+            _("Permissions"),
+            {"fields": ("is_active", "is_staff", "is_superuser", "groups", "user_permissions")},
+        ),
         (_("Important dates"), {"fields": ("last_login", "created_at", "updated_at")}),
     )
     add_fieldsets = (
@@ -67,7 +70,15 @@ if not User._meta.swapped:
 class SessionAdmin(admin.ModelAdmin):
     """Who is signed in where; a session can be ended, not changed."""
 
-    list_display = ("user", "created_at", "last_seen_at", "expires_at", "revoked_at", "ip_address", "user_agent")
+    list_display = (
+        "user",
+        "created_at",
+        "last_seen_at",
+        "expires_at",
+        "revoked_at",
+        "ip_address",
+        "user_agent",
+    )
     list_filter = (("revoked_at", admin.EmptyFieldListFilter),)
     list_select_related = ("user",)
     search_fields = ("=id", "=user__id", "=ip_address")

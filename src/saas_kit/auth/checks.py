@@ -7,7 +7,8 @@ from datetime import timedelta
 from django.apps import apps
 from django.conf import settings
 from django.contrib.auth import get_user_model
-from django.core.checks import CheckMessage, Error, Warning
+from django.core.checks import CheckMessage, Error
+from django.core.checks import Warning as CheckWarning
 from django.db.models import BooleanField
 from django.utils.module_loading import import_string
 
@@ -101,7 +102,7 @@ def check_api(**kwargs: object) -> list[CheckMessage]:
     if AUTHENTICATION in names:
         return []
     return [
-        Warning(
+        CheckWarning(
             "The API does not take the tokens of saas_kit.auth.",
             hint=f'Set REST_FRAMEWORK = {{"DEFAULT_AUTHENTICATION_CLASSES": ["{AUTHENTICATION}"]}}.',
             id="saas_kit_auth.W001",
@@ -114,7 +115,7 @@ def check_signing_key_is_its_own(**kwargs: object) -> list[CheckMessage]:
     if settings.SECRET_KEY != AuthSettings.SIGNING_KEY:
         return []
     return [
-        Warning(
+        CheckWarning(
             "SAAS_KIT_AUTH_SIGNING_KEY is the same as SECRET_KEY.",
             hint=f"Remove it, so that the key is derived from SECRET_KEY, or make one with: {_MAKE_KEY}",
             id="saas_kit_auth.W002",
@@ -127,7 +128,7 @@ def check_lifetimes(**kwargs: object) -> list[CheckMessage]:
     if AuthSettings.ACCESS_TOKEN_LIFETIME <= MAX_ACCESS_LIFETIME:
         return []
     return [
-        Warning(
+        CheckWarning(
             "SAAS_KIT_AUTH_ACCESS_TOKEN_LIFETIME is longer than 15 minutes.",
             hint="Set SAAS_KIT_AUTH_ACCESS_TOKEN_LIFETIME = timedelta(minutes=5).",
             id="saas_kit_auth.W003",
@@ -140,7 +141,7 @@ def check_password_validators(**kwargs: object) -> list[CheckMessage]:
     if settings.AUTH_PASSWORD_VALIDATORS:
         return []
     return [
-        Warning(
+        CheckWarning(
             "AUTH_PASSWORD_VALIDATORS is empty, so that people can take passwords such as 'password'.",
             hint="Set AUTH_PASSWORD_VALIDATORS to the validators that startproject writes into the settings.",
             id="saas_kit_auth.W004",

@@ -56,7 +56,9 @@ class AbstractEmailUser(Identified, Timestamped, AbstractBaseUser, PermissionsMi
     first_name = models.CharField(_("first name"), max_length=150, blank=True)
     last_name = models.CharField(_("last name"), max_length=150, blank=True)
     is_active = models.BooleanField(
-        _("active"), default=True, help_text=_("Whether the person can sign in. Deactivate people, don't delete them.")
+        _("active"),
+        default=True,
+        help_text=_("Whether the person can sign in. Deactivate people, don't delete them."),
     )
     is_staff = models.BooleanField(
         _("staff"), default=False, help_text=_("Whether the person can sign in to this admin site.")

@@ -57,8 +57,12 @@ class UserSerializer(ModelSerializer):
 class MeSerializer(UserSerializer):
     """A person as they see themselves."""
 
-    email_verified = serializers.SerializerMethodField(help_text="Whether the person proved that it is theirs.")
-    mfa_enabled = serializers.SerializerMethodField(help_text="Whether a second factor is asked for at sign-in.")
+    email_verified = serializers.SerializerMethodField(
+        help_text="Whether the person proved that it is theirs."
+    )
+    mfa_enabled = serializers.SerializerMethodField(
+        help_text="Whether a second factor is asked for at sign-in."
+    )
 
     class Meta(UserSerializer.Meta):
         fields = (*UserSerializer.Meta.fields, "email_verified", "mfa_enabled")
@@ -75,14 +79,19 @@ class LoginSerializer(Serializer):
 
     email = serializers.EmailField(max_length=254, required=username_field() is None)
     password = serializers.CharField(
-        max_length=_MAX_SECRET_LENGTH, trim_whitespace=False, write_only=True, style={"input_type": "password"}
+        max_length=_MAX_SECRET_LENGTH,
+        trim_whitespace=False,
+        write_only=True,
+        style={"input_type": "password"},
     )
     if username_field() is not None:
         username = serializers.CharField(max_length=254, required=False)
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         if not (attrs.get("email") or attrs.get("username")):
-            raise ValidationError({"email": [ErrorDetail(str(_("This field is required.")), code="required")]})
+            raise ValidationError(
+                {"email": [ErrorDetail(str(_("This field is required.")), code="required")]}
+            )
         return attrs
 
 
@@ -99,7 +108,9 @@ class RegisterSerializer(Serializer):
     )
 
     def get_fields(self) -> dict[str, Any]:
-        names = {name: serializers.CharField(max_length=150, required=False, allow_blank=True) for name in NAMES}
+        names = {
+            name: serializers.CharField(max_length=150, required=False, allow_blank=True) for name in NAMES
+        }
         return {**super().get_fields(), **names}
 
 
@@ -125,7 +136,9 @@ class TokensSerializer(Serializer):
 class LoginAnswerSerializer(TokensSerializer):
     """A pair of tokens, and who they are for."""
 
-    mfa_required = serializers.BooleanField(help_text="Whether a second factor is needed before there are tokens.")
+    mfa_required = serializers.BooleanField(
+        help_text="Whether a second factor is needed before there are tokens."
+    )
     user = MeSerializer()
 
 

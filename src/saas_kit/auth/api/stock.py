@@ -13,6 +13,6 @@ from django.apps import apps
 if not apps.is_installed("rest_framework.authtoken"):
     api_settings.defaults["TOKEN_MODEL"] = None
 
-from dj_rest_auth.views import LoginView, LogoutView, UserDetailsView  # noqa: E402
+from dj_rest_auth.views import LoginView, LogoutView, UserDetailsView
 
 __all__ = ["LoginView", "LogoutView", "UserDetailsView"]

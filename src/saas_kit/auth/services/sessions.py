@@ -98,7 +98,9 @@ def _rotate(token: RefreshToken) -> Tokens | InvalidToken:
         return SessionEnded()
     now = timezone.now()
     if token.id != session.refresh_id:
-        just_replaced = session.rotated_at is not None and now - session.rotated_at <= AuthSettings.REUSE_LEEWAY
+        just_replaced = (
+            session.rotated_at is not None and now - session.rotated_at <= AuthSettings.REUSE_LEEWAY
+        )
         if not (just_replaced and token.id == session.previous_refresh_id):
             _end(session, action="session.refresh_reused", actor=None)
         return InvalidToken()
@@ -128,7 +130,12 @@ def revoke_sessions(
         return
     now = timezone.now()
     Session.objects.filter(pk__in=[session.pk for session in sessions]).update(revoked_at=now)
-    record("sessions.revoked", target=user, actor=actor, changes={"sessions": [str(each.pk) for each in sessions]})
+    record(
+        "sessions.revoked",
+        target=user,
+        actor=actor,
+        changes={"sessions": [str(each.pk) for each in sessions]},
+    )
     for session in sessions:
         session.revoked_at = now
         _tell(session, actor)
@@ -150,7 +157,9 @@ def _tell(session: Session, actor: AbstractBaseUser | None) -> None:
 
 def _tokens_of(session: Session) -> Tokens:
     return Tokens(
-        access=str(AccessToken.for_session(session)), refresh=str(RefreshToken.for_session(session)), session=session
+        access=str(AccessToken.for_session(session)),
+        refresh=str(RefreshToken.for_session(session)),
+        session=session,
     )
 
 
