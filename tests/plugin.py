@@ -80,7 +80,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
     if hasattr(session.config, "workeroutput"):
-        session.config.workeroutput["left_out"] = dict(session.config.stash[_left_out])
+        left_out = session.config.stash[_left_out]
+        session.config.workeroutput["left_out"] = dict(left_out)
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -102,13 +103,14 @@ def pytest_unconfigure(config: pytest.Config) -> None:
     reporter = config.pluginmanager.get_plugin("terminalreporter")
     if path is None or reporter is None or hasattr(config, "workerinput"):
         return
+    left_out = config.stash[_left_out]
     parts, _ = reporter.build_summary_stats_line()
     outcome = {
         "line": ", ".join(text for text, _ in parts),
         "passed": len(reporter.stats.get("passed", [])),
         "failed": len(reporter.stats.get("failed", [])) + len(reporter.stats.get("error", [])),
         "skipped": len(reporter.stats.get("skipped", [])),
-        "left_out": dict(config.stash[_left_out]),
+        "left_out": dict(left_out),
     }
     path.write_text(json.dumps(outcome))
 

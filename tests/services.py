@@ -63,14 +63,19 @@ class Services:
         programs = self._postgresql_programs()
         data, log = self.directory / "postgresql", self.directory / "postgresql.log"
         data.mkdir(mode=0o700)
-        if _is_root():
-            nobody = pwd.getpwnam("nobody")
+        if nobody := _nobody():
             os.chown(data, nobody.pw_uid, nobody.pw_gid)
 
         # The built-in C.UTF-8 folds the case of every script the same way on every machine.
         locale = ["--encoding=UTF8", "--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"]
-        initdb = ["initdb", "--pgdata", data, "--username=postgres", "--auth=trust", "--no-sync", *locale]
-        _run_unprivileged([programs / initdb[0], *initdb[1:]], "PostgreSQL", _ways("postgresql"))
+        initdb: list[str | Path] = [
+            programs / "initdb",
+            "--username=postgres",
+            "--auth=trust",
+            "--no-sync",
+            *locale,
+        ]
+        _run_unprivileged([*initdb, "--pgdata", data], "PostgreSQL", _ways("postgresql"))
 
         port = _free_port()
         settings = {
@@ -85,7 +90,7 @@ class Services:
         }
         options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
         address = ["--host=127.0.0.1", f"--port={port}", "--username=postgres"]
-        ready = [programs / "pg_isready", "--quiet", *address]
+        ready: list[str | Path] = [programs / "pg_isready", "--quiet", *address]
         self._launch(
             [programs / "postgres", "-D", data, *options],
             name="PostgreSQL",
@@ -98,7 +103,7 @@ class Services:
 
         role = "CREATE ROLE saas_kit LOGIN CREATEDB"
         database = "CREATE DATABASE saas_kit OWNER saas_kit"
-        psql = [programs / "psql", *address, "--no-psqlrc", "--quiet"]
+        psql: list[str | Path] = [programs / "psql", *address, "--no-psqlrc", "--quiet"]
         _run_unprivileged(
             [*psql, "--command", role, "--command", database], "PostgreSQL", _ways("postgresql")
         )
@@ -174,6 +179,7 @@ class Services:
         stop_with: signal.Signals,
         unprivileged: bool = False,
     ) -> None:
+        nobody = _nobody() if unprivileged else None
         with log.open("wb") as output:
             process = subprocess.Popen(
                 [*_ending_with_parent(stop_with), *command],
@@ -182,7 +188,9 @@ class Services:
                 stderr=subprocess.STDOUT,
                 cwd=self.directory,
                 process_group=0,  # Ctrl-C is for the tests, which then stop the server
-                **(_unprivileged() if unprivileged else {}),
+                user=nobody and nobody.pw_uid,
+                group=nobody and nobody.pw_gid,
+                extra_groups=nobody and [],
             )
         self._running.callback(_end, process, stop_with)
 
@@ -235,15 +243,13 @@ def _open_to_others(path: Path) -> bool:
     )
 
 
-def _unprivileged() -> dict[str, object]:
-    """Return the arguments of `subprocess` that make root's children run as nobody."""
-    if not _is_root():
-        return {}
-    nobody = pwd.getpwnam("nobody")
-    return {"user": nobody.pw_uid, "group": nobody.pw_gid, "extra_groups": []}
+def _nobody() -> pwd.struct_passwd | None:
+    """Return the user that root's PostgreSQL runs as; everybody else runs it as themselves."""
+    return pwd.getpwnam("nobody") if _is_root() else None
 
 
 def _run_unprivileged(command: Sequence[str | Path], name: str, ways: str) -> None:
+    nobody = _nobody()
     result = subprocess.run(
         command,
         check=False,
@@ -251,7 +257,9 @@ def _run_unprivileged(command: Sequence[str | Path], name: str, ways: str) -> No
         text=True,
         cwd="/",
         timeout=PATIENCE,
-        **_unprivileged(),
+        user=nobody and nobody.pw_uid,
+        group=nobody and nobody.pw_gid,
+        extra_groups=nobody and [],
     )
     if result.returncode:
         raise ServiceUnavailable(f"{name} could not be set up. {ways}\n{result.stdout}{result.stderr}")
