@@ -1,0 +1,1 @@
+"""What a host's own tests of the kit need."""

@@ -1,0 +1,57 @@
+"""
+Fixtures for a host's tests, on top of pytest-django.
+
+A host names this module in the ``conftest.py`` at the root of its tests:
+``pytest_plugins = ["saas_kit.testing.pytest_plugin"]``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from functools import partial
+from typing import Any
+
+import pytest
+from django.dispatch import Signal
+
+
+@pytest.fixture
+def on_commit(
+    django_capture_on_commit_callbacks: Callable[..., AbstractContextManager[list[Callable[[], Any]]]],
+) -> Callable[[], AbstractContextManager[list[Callable[[], Any]]]]:
+    """
+    Let the kit's signals, and all else that waits for the commit, happen inside a test's transaction.
+
+    A test that is wrapped in a transaction never commits. What waits for it runs at the end of the block::
+
+        with on_commit():
+            create_team(organization, name="Design", actor=None)
+    """
+    return partial(django_capture_on_commit_callbacks, execute=True)
+
+
+@pytest.fixture
+def catch_signal() -> Callable[[Signal], AbstractContextManager[list[dict[str, Any]]]]:
+    """
+    Collect what a signal is sent with, as one dictionary of arguments (``sender`` among them) for each time::
+
+        with catch_signal(team_created) as sent, on_commit():
+            team = create_team(organization, name="Design", actor=None)
+        assert sent[0]["team"] == team
+    """
+
+    @contextmanager
+    def catch(signal: Signal) -> Iterator[list[dict[str, Any]]]:
+        sent: list[dict[str, Any]] = []
+
+        def receive(signal: Signal, **arguments: Any) -> None:
+            sent.append(arguments)
+
+        signal.connect(receive)
+        try:
+            yield sent
+        finally:
+            signal.disconnect(receive)
+
+    return catch
