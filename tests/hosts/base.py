@@ -63,7 +63,6 @@ API_APPS = [
     "allauth",
     "allauth.account",
     "allauth.socialaccount",
-    "dj_rest_auth",
 ]
 INSTALLED_APPS = [*DJANGO_APPS, *API_APPS, *KIT_APPS]
 
@@ -107,14 +106,16 @@ SAAS_KIT_TENANCY_ORGANIZATION_MODEL = "saas_kit_tenancy.Organization"
 
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": ["saas_kit.auth.api.authentication.SessionTokenAuthentication"],
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
 }
-REST_AUTH = {"USE_JWT": True, "TOKEN_MODEL": None, "SESSION_LOGIN": False}
 SPECTACULAR_SETTINGS = {
     "TITLE": "saas_kit",
     "DESCRIPTION": "Accounts, organizations, teams, users and sign-in.",
     "VERSION": "1",
     "OAS_VERSION": "3.1.0",
     "SERVE_INCLUDE_SCHEMA": False,
+    "COMPONENT_SPLIT_REQUEST": True,
+    "ENUM_NAME_OVERRIDES": {"StatusEnum": "saas_kit.tenancy.models.Status"},
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "REDOC_DIST": "SIDECAR",

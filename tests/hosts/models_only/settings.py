@@ -20,5 +20,4 @@ MIDDLEWARE = [
     "allauth.account.middleware.AccountMiddleware",
 ]
 REST_FRAMEWORK = {}
-REST_AUTH = {}
 SPECTACULAR_SETTINGS = {}

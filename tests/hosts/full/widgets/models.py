@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.db import models
 from django.db.models.functions import Lower
 
-from saas_kit.core.models import Identified, SoftDeletable, SoftDeletableQuerySet, Timestamped
+from saas_kit.core.models import AliveManager, Identified, SoftDeletable, SoftDeletableQuerySet, Timestamped
 from saas_kit.tenancy.models import OrganizationOwned, OrganizationOwnedQuerySet
 
 
@@ -19,7 +19,7 @@ class Widget(OrganizationOwned, SoftDeletable):
     name = models.CharField(max_length=120)
     size = models.PositiveIntegerField(default=1)
 
-    objects = WidgetQuerySet.as_manager()
+    objects = AliveManager.from_queryset(WidgetQuerySet)()
     all_objects = models.Manager.from_queryset(WidgetQuerySet)()
 
     class Meta:
