@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import Any
 
 from django.db.models import QuerySet
@@ -51,7 +51,7 @@ class SearchFilter(filters.SearchFilter):
 class OrderingFilter(filters.OrderingFilter):
     """Order by the documented fields of a view; any other is 400 ``unknown_ordering``."""
 
-    def get_ordering(self, request: Request, queryset: QuerySet[Any], view: Any) -> Iterable[str] | None:
+    def get_ordering(self, request: Request, queryset: QuerySet[Any], view: Any) -> Sequence[str] | None:
         text = request.query_params.get(self.ordering_param)
         if text is not None:
             known = {name for name, _label in self.get_valid_fields(queryset, view, {"request": request})}

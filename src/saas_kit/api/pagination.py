@@ -35,7 +35,7 @@ class CursorPagination(BasePagination):
     count_query_param = "count"
     query_params = (cursor_query_param, page_size_query_param, count_query_param)
 
-    def paginate_queryset(self, queryset: QuerySet[Any], request: Request, view: Any = None) -> list[Any]:
+    def paginate_queryset(self, queryset: Any, request: Request, view: Any = None) -> list[Any]:
         self.request = request
         self.count = queryset.order_by().count() if self._wants_count(request) else None
         self.ordering = _total_order(queryset)

@@ -91,7 +91,7 @@ def _refuse_unstorable(value: Any, path: tuple[str, ...]) -> None:
     if isinstance(value, str):
         if "\x00" in value or _LONE_SURROGATE.search(value):
             detail = ErrorDetail(
-                _("This text has characters that cannot be stored."), code="invalid_characters"
+                str(_("This text has characters that cannot be stored.")), code="invalid_characters"
             )
             raise ValidationError({".".join(path) or "non_field_errors": [detail]})
     elif isinstance(value, dict):

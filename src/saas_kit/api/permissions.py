@@ -29,7 +29,7 @@ class DeclaredPermission(BasePermission):
                 "%s declares no permission for %r; it is refused.", type(view).__qualname__, view.action_name
             )
             return False
-        return required is Access.PUBLIC or bool(request.user and request.user.is_authenticated)
+        return required is Access.PUBLIC or request.user.is_authenticated
 
     def has_object_permission(self, request: Request, view: Any, obj: Any) -> bool:
         required = view.get_required_permission()

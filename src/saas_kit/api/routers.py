@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Any, Self
 
 from django.core.exceptions import ImproperlyConfigured
-from django.urls import URLPattern, path
+from django.urls import URLPattern, URLResolver, path
 from rest_framework.routers import SimpleRouter
 
 
@@ -57,9 +57,9 @@ class Router:
         return router
 
     @property
-    def urls(self) -> list[URLPattern]:
+    def urls(self) -> list[URLPattern | URLResolver]:
         """The URL patterns, for ``include()``."""
-        patterns: list[URLPattern] = []
+        patterns: list[URLPattern | URLResolver] = []
         for name, (route, view, is_viewset) in self._routes.items():
             if is_viewset:
                 router = SimpleRouter(use_regex_path=False)

@@ -63,7 +63,7 @@ class ApiSchema(AutoSchema):
     @property
     def _action(self) -> str:
         if getattr(self.view, "action_map", None):
-            return self.view.action or ""
+            return getattr(self.view, "action", None) or ""
         return self.method.lower()
 
     def get_operation_id(self) -> str:
@@ -94,7 +94,7 @@ class ApiSchema(AutoSchema):
             return str(getattr(self.view, "noun_plural", None) or f"{singular}s")
         return f"{'an' if str(singular)[0] in 'aeiou' else 'a'} {singular}"
 
-    def get_description(self) -> str:
+    def get_description(self) -> str:  # type: ignore[override]
         parts = []
         own = getattr(self.view, "descriptions", {}).get(self._action)
         if own is None and self._action not in _SUMMARIES:
@@ -146,7 +146,7 @@ class ApiSchema(AutoSchema):
             statuses.add(412)
         return sorted(statuses)
 
-    def _get_response_bodies(self, direction: str = "response") -> dict[str, Any]:
+    def _get_response_bodies(self, direction: Any = "response") -> dict[str, Any]:
         bodies: dict[str, Any] = super()._get_response_bodies(direction)
         component = self.resolve_serializer(ProblemSerializer(), direction)
         for status in self._error_statuses():

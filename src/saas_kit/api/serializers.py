@@ -135,4 +135,6 @@ class ProblemSerializer(serializers.Serializer):  # type: ignore[type-arg]
     detail = serializers.CharField(help_text="What went wrong, for people.")
     code = serializers.CharField(help_text="What went wrong, for programs; stable.")
     request_id = serializers.CharField(allow_null=True, help_text="Names the request in the logs.")
-    errors = ProblemErrorSerializer(many=True, required=False, help_text="With 400: each fault of the input.")
+    errors = ProblemErrorSerializer(  # type: ignore[assignment]
+        many=True, required=False, help_text="With 400: each fault of the input."
+    )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, ClassVar
 
@@ -42,9 +42,9 @@ class ContentNegotiation(DefaultContentNegotiation):
         return renderers
 
 
-class ApiViewMixin:
+class ApiView(APIView):
     """
-    What views and viewsets of the API share.
+    A view of the API; viewsets share all of it.
 
     ``required_permissions`` declares for each action (of a viewset) or method (of a view, in lower case) the
     permission that it needs, or ``Access.AUTHENTICATED`` or ``Access.PUBLIC``. ``update`` also covers
@@ -61,7 +61,7 @@ class ApiViewMixin:
     permission_classes = (DeclaredPermission,)
     content_negotiation_class = ContentNegotiation
     metadata_class = None
-    http_method_names = ("get", "post", "put", "patch", "delete", "head")
+    http_method_names: Sequence[str] = ("get", "post", "put", "patch", "delete", "head")
     schema = ApiSchema()
 
     @property
@@ -69,7 +69,12 @@ class ApiViewMixin:
         """The viewset's action, or the method of a plain view."""
         if getattr(self, "action_map", None):
             return getattr(self, "action", None) or ""
-        return str(self.request.method).lower().replace("head", "get")  # type: ignore[attr-defined]
+        return str(self.request.method).lower().replace("head", "get")
+
+    @property
+    def actor(self) -> Any:
+        """The caller, as services take who acts."""
+        return self.request.user
 
     def get_required_permission(self) -> str | None:
         """Return what the present action needs; None where nothing is declared."""
@@ -81,7 +86,7 @@ class ApiViewMixin:
         method = str(request.method).lower()
         if method not in self.http_method_names or not (method in known if known else hasattr(self, method)):
             raise exceptions.MethodNotAllowed(str(request.method))
-        super().initial(request, *args, **kwargs)  # type: ignore[misc]
+        super().initial(request, *args, **kwargs)
         for function in _after_authentication:
             function(request)
 
@@ -89,7 +94,7 @@ class ApiViewMixin:
         return handle_exception
 
     def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Any:
-        response = super().finalize_response(request, response, *args, **kwargs)  # type: ignore[misc]
+        response = super().finalize_response(request, response, *args, **kwargs)
         if response.status_code in (status.HTTP_403_FORBIDDEN, status.HTTP_404_NOT_FOUND):
             log_denial(request, self, response.status_code)
         # what one person may see is nobody else's to keep (RFC 9111, section 5.2.2)
@@ -97,11 +102,7 @@ class ApiViewMixin:
         return response
 
 
-class ApiView(ApiViewMixin, APIView):
-    """A view of the API that is not about a collection."""
-
-
-class GenericApiView(ApiViewMixin, GenericAPIView):  # type: ignore[type-arg]
+class GenericApiView(ApiView, GenericAPIView):  # type: ignore[type-arg]
     """A view of the API with a serializer."""
 
 
@@ -119,7 +120,7 @@ class CreateModelMixin:
 
     def perform_create(self, serializer: BaseSerializer[Any]) -> None:
         """Save the new object; a viewset that has more to say to the service overrides it."""
-        serializer.save(actor=self.request.user)  # type: ignore[attr-defined]
+        serializer.save(actor=self.actor)  # type: ignore[attr-defined]
 
 
 class RetrieveModelMixin(mixins.RetrieveModelMixin):
@@ -146,7 +147,7 @@ class UpdateModelMixin:
 
     def perform_update(self, serializer: BaseSerializer[Any]) -> None:
         """Save the changed object; a viewset that has more to say to the service overrides it."""
-        serializer.save(actor=self.request.user)  # type: ignore[attr-defined]
+        serializer.save(actor=self.actor)  # type: ignore[attr-defined]
 
 
 class DestroyModelMixin:
@@ -177,7 +178,10 @@ class RestoreModelMixin:
         raise NotImplementedError
 
 
-class ApiViewSet(ApiViewMixin, GenericViewSet):  # type: ignore[type-arg]
+ApiViewMixin = ApiView
+
+
+class ApiViewSet(ApiView, GenericViewSet):  # type: ignore[type-arg]
     """
     A collection of the API.
 

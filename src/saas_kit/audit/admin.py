@@ -1,7 +1,8 @@
 from __future__ import annotations
 
+from typing import Any
+
 from django.contrib import admin
-from django.http import HttpRequest
 
 from saas_kit.audit.models import Event
 
@@ -16,11 +17,11 @@ class EventAdmin(admin.ModelAdmin):
     date_hierarchy = "created_at"
     list_select_related = ("actor",)
 
-    def has_add_permission(self, request: HttpRequest) -> bool:
+    def has_add_permission(self, request: Any) -> bool:
         return False
 
-    def has_change_permission(self, request: HttpRequest, obj: Event | None = None) -> bool:
+    def has_change_permission(self, request: Any, obj: Event | None = None) -> bool:
         return False
 
-    def has_delete_permission(self, request: HttpRequest, obj: Event | None = None) -> bool:
+    def has_delete_permission(self, request: Any, obj: Event | None = None) -> bool:
         return False

@@ -56,7 +56,9 @@ def register_part(name: str, part: Callable[[OuterRef], Subquery]) -> None:
 
 def annotate_parts(queryset: QuerySet[Any], *, user: str = "pk") -> QuerySet[Any]:
     """Add every registered part to a query; ``user`` is the path from its rows to the user's key."""
-    return queryset.annotate(**{_PREFIX + name: part(OuterRef(user)) for name, part in _parts.items()})
+    parts = {_PREFIX + name: part(OuterRef(user)) for name, part in _parts.items()}
+    annotated: QuerySet[Any] = queryset.annotate(**parts)
+    return annotated
 
 
 def take_parts(row: object, user: Any) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 from asgiref.sync import iscoroutinefunction
 from django.http import HttpRequest
@@ -36,7 +37,7 @@ def RequestContextMiddleware(  # noqa: N802 - named as middleware classes are in
         async def middleware(request: HttpRequest) -> HttpResponseBase:
             request_id = _request_id_of(request)
             with fresh_context(request=request_id, ip=request.META.get("REMOTE_ADDR")):
-                response: HttpResponseBase = await get_response(request)  # type: ignore[misc]
+                response: HttpResponseBase = await get_response(request)
             response.headers["X-Request-ID"] = request_id
             return response
 
@@ -45,8 +46,8 @@ def RequestContextMiddleware(  # noqa: N802 - named as middleware classes are in
     def sync_middleware(request: HttpRequest) -> HttpResponseBase:
         request_id = _request_id_of(request)
         with fresh_context(request=request_id, ip=request.META.get("REMOTE_ADDR")):
-            response = get_response(request)
-        response.headers["X-Request-ID"] = request_id  # type: ignore[union-attr]
-        return response  # type: ignore[return-value]
+            response: Any = get_response(request)
+        response.headers["X-Request-ID"] = request_id
+        return response  # type: ignore[no-any-return]
 
     return sync_middleware

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, Self, TypeVar, cast
+from typing import Any, ClassVar, Self, TypeVar, cast
 from uuid import UUID
 
 from django.db import models
-from django.db.models.manager import Manager
 from django.utils.translation import gettext_lazy as _
 
 from saas_kit.core import deletion
@@ -65,13 +64,6 @@ class SoftDeletableQuerySet(models.QuerySet[ModelT_co]):
     purge.alters_data = True  # type: ignore[attr-defined]
     purge.queryset_only = True  # type: ignore[attr-defined]
 
-    @classmethod
-    def as_manager(cls) -> Manager[Any]:  # type: ignore[override]
-        """Return a manager of the rows that are alive."""
-        manager = AliveManager.from_queryset(cast("type[models.QuerySet[Any]]", cls))()
-        manager._built_with_asmanager = True  # type: ignore[attr-defined]
-        return manager
-
 
 class AliveManager(models.Manager[Any]):
     """Finds the rows that are not deleted, and only them."""
@@ -85,15 +77,16 @@ class SoftDeletable(models.Model):
     A row that ``delete()`` hides and ``restore()`` brings back with exactly what went along.
 
     ``objects`` finds the rows that are alive, ``all_objects`` the deleted too. A subclass that brings its own
-    query set derives it from ``SoftDeletableQuerySet`` and says ``objects = ItsQuerySet.as_manager()`` and
+    query set derives it from ``SoftDeletableQuerySet`` and says
+    ``objects = AliveManager.from_queryset(ItsQuerySet)()`` and
     ``all_objects = models.Manager.from_queryset(ItsQuerySet)()``.
     """
 
     deleted_at = models.DateTimeField(_("deleted at"), null=True, editable=False)
     deletion_id = models.UUIDField(null=True, editable=False, db_index=True)
 
-    objects = SoftDeletableQuerySet.as_manager()
-    all_objects = models.Manager.from_queryset(SoftDeletableQuerySet)()
+    objects: ClassVar[models.Manager[Any]] = AliveManager.from_queryset(SoftDeletableQuerySet)()
+    all_objects: ClassVar[models.Manager[Any]] = models.Manager.from_queryset(SoftDeletableQuerySet)()
 
     class Meta:
         abstract = True

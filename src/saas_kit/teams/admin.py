@@ -3,7 +3,6 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib import admin
-from django.http import HttpRequest
 
 from saas_kit.teams import services
 from saas_kit.teams.models import Team, TeamMembership
@@ -17,7 +16,7 @@ class TeamMembershipInline(admin.TabularInline):
     can_delete = False
     extra = 0
 
-    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+    def has_add_permission(self, request: Any, obj: Any = None) -> bool:
         return False
 
 
@@ -34,14 +33,14 @@ class TeamAdmin(SoftDeletableAdmin):
     actions = ("restore",)
     inlines = (TeamMembershipInline,)
 
-    def has_add_permission(self, request: HttpRequest) -> bool:
+    def has_add_permission(self, request: Any) -> bool:
         return False
 
-    def save_model(self, request: HttpRequest, obj: Team, form: Any, change: bool) -> None:
+    def save_model(self, request: Any, obj: Team, form: Any, change: bool) -> None:
         services.change_team(obj, actor=request.user, **form.cleaned_data)
 
-    def delete_one(self, obj: Team, request: HttpRequest) -> None:
+    def delete_one(self, obj: Team, request: Any) -> None:
         services.delete_team(obj, actor=request.user)
 
-    def restore_one(self, obj: Team, request: HttpRequest) -> None:
+    def restore_one(self, obj: Team, request: Any) -> None:
         services.restore_team(obj, actor=request.user)

@@ -9,13 +9,13 @@ from django.db import models
 from django.db.models.functions import Lower
 from django.utils.translation import gettext_lazy as _
 
-from saas_kit.core.models import Identified, SoftDeletable, SoftDeletableQuerySet, Timestamped
+from saas_kit.core.models import AliveManager, Identified, SoftDeletable, SoftDeletableQuerySet, Timestamped
 from saas_kit.core.permissions import Level
 from saas_kit.tenancy.models import Membership, OrganizationOwned, OrganizationOwnedQuerySet, slug_validator
 from saas_kit.tenancy.roles import Role, get_role
 
 
-class TeamQuerySet(SoftDeletableQuerySet["Team"], OrganizationOwnedQuerySet):
+class TeamQuerySet(SoftDeletableQuerySet[Any], OrganizationOwnedQuerySet):
     """Teams."""
 
     def with_member(self, user: AbstractBaseUser) -> Self:
@@ -36,7 +36,7 @@ class Team(OrganizationOwned, SoftDeletable):
     slug = models.CharField(_("slug"), max_length=63, validators=[slug_validator])
     description = models.TextField(_("description"), max_length=2000, blank=True, default="")
 
-    objects = TeamQuerySet.as_manager()
+    objects = AliveManager.from_queryset(TeamQuerySet)()
     all_objects = models.Manager.from_queryset(TeamQuerySet)()
 
     class Meta:

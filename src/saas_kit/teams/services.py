@@ -51,9 +51,10 @@ def create_team(
     _require_free_name(organization, name)
 
     def save(candidate: str) -> Team:
-        return Team.objects.create(
+        created: Team = Team.objects.create(
             organization=organization, name=name, slug=candidate, description=description
         )
+        return created
 
     team = save_with_slug(Team, save, name=name, slug=slug)
     record("team.created", target=team, actor=actor)
@@ -92,8 +93,10 @@ def delete_team(team: Team, *, actor: AbstractBaseUser | None) -> None:
     Delete a team, so that it can be restored.
 
     Raises:
+        NotFound: It is deleted already.
         StillReferenced: Something alive protects it.
     """
+    _lock_team(team)
     team.delete()
     record("team.deleted", target=team, actor=actor)
     send_on_commit(signals.team_deleted, sender=Team, team=team, actor=actor)
@@ -133,7 +136,7 @@ def add_team_member(
     own = Membership.objects.select_for_update(of=("self",)).filter(
         organization=team.organization_id, user=user
     )
-    membership = own.first()
+    membership: Any = own.first()
     if membership is None:
         raise NotInOrganization(field="user")
     membership.user = user

@@ -4,7 +4,6 @@ from typing import Any
 
 from django.contrib import admin, messages
 from django.db.models import QuerySet
-from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
@@ -28,38 +27,39 @@ class SoftDeletableAdmin(admin.ModelAdmin):
     search_fields: Any = ("name", "slug", "=id")
     actions: Any = ("restore", "suspend", "reinstate")
 
-    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
-        return self.model.all_objects.order_by(*self.get_ordering(request))
+    def get_queryset(self, request: Any) -> QuerySet[Any]:
+        rows: QuerySet[Any] = self.model.all_objects.order_by(*self.get_ordering(request))
+        return rows
 
-    def delete_model(self, request: HttpRequest, obj: Any) -> None:
+    def delete_model(self, request: Any, obj: Any) -> None:
         self.delete_one(obj, request)
 
-    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
+    def delete_queryset(self, request: Any, queryset: QuerySet[Any]) -> None:
         for each in queryset.filter(deleted_at__isnull=True):
             self.delete_one(each, request)
 
-    def delete_one(self, obj: Any, request: HttpRequest) -> None:
+    def delete_one(self, obj: Any, request: Any) -> None:
         raise NotImplementedError
 
-    def restore_one(self, obj: Any, request: HttpRequest) -> None:
+    def restore_one(self, obj: Any, request: Any) -> None:
         raise NotImplementedError
 
-    def set_status(self, obj: Any, status: Status, request: HttpRequest) -> None:
+    def set_status(self, obj: Any, status: Status, request: Any) -> None:
         raise NotImplementedError
 
     @admin.action(description=_("Restore what was deleted"), permissions=["delete"])
-    def restore(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
+    def restore(self, request: Any, queryset: QuerySet[Any]) -> None:
         self._each(request, queryset, lambda each: self.restore_one(each, request))
 
     @admin.action(description=_("Suspend"), permissions=["change"])
-    def suspend(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
+    def suspend(self, request: Any, queryset: QuerySet[Any]) -> None:
         self._each(request, queryset, lambda each: self.set_status(each, Status.SUSPENDED, request))
 
     @admin.action(description=_("Let it be used again"), permissions=["change"])
-    def reinstate(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
+    def reinstate(self, request: Any, queryset: QuerySet[Any]) -> None:
         self._each(request, queryset, lambda each: self.set_status(each, Status.ACTIVE, request))
 
-    def _each(self, request: HttpRequest, queryset: QuerySet[Any], act: Any) -> None:
+    def _each(self, request: Any, queryset: QuerySet[Any], act: Any) -> None:
         done = 0
         for each in queryset:
             try:
@@ -80,7 +80,7 @@ class AccountMembershipInline(admin.TabularInline):
     can_delete = False
     extra = 0
 
-    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+    def has_add_permission(self, request: Any, obj: Any = None) -> bool:
         return False
 
 
@@ -92,7 +92,7 @@ class AccountAdmin(SoftDeletableAdmin):
     fields = ("id", "name", "slug", "status", "metadata", "created_at", "updated_at", "deleted_at")
     inlines = (AccountMembershipInline,)
 
-    def save_model(self, request: HttpRequest, obj: Account, form: Any, change: bool) -> None:
+    def save_model(self, request: Any, obj: Account, form: Any, change: bool) -> None:
         values = {name: form.cleaned_data[name] for name in ("name", "slug", "metadata")}
         if change:
             services.change_account(obj, actor=request.user, **values)
@@ -101,13 +101,13 @@ class AccountAdmin(SoftDeletableAdmin):
             obj.pk = created.pk
             obj._state.adding = False
 
-    def delete_one(self, obj: Account, request: HttpRequest) -> None:
+    def delete_one(self, obj: Account, request: Any) -> None:
         services.delete_account(obj, actor=request.user)
 
-    def restore_one(self, obj: Account, request: HttpRequest) -> None:
+    def restore_one(self, obj: Account, request: Any) -> None:
         services.restore_account(obj, actor=request.user)
 
-    def set_status(self, obj: Account, status: Status, request: HttpRequest) -> None:
+    def set_status(self, obj: Account, status: Status, request: Any) -> None:
         services.set_account_status(obj, status, actor=request.user)
 
 
@@ -118,7 +118,7 @@ class MembershipInline(admin.TabularInline):
     can_delete = False
     extra = 0
 
-    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+    def has_add_permission(self, request: Any, obj: Any = None) -> bool:
         return False
 
 
@@ -141,10 +141,10 @@ class OrganizationAdmin(SoftDeletableAdmin):
     )
     inlines = (MembershipInline,)
 
-    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+    def get_readonly_fields(self, request: Any, obj: Any = None) -> Any:
         return (*self.readonly_fields, "account") if obj else self.readonly_fields
 
-    def save_model(self, request: HttpRequest, obj: AbstractOrganization, form: Any, change: bool) -> None:
+    def save_model(self, request: Any, obj: AbstractOrganization, form: Any, change: bool) -> None:
         values = {name: value for name, value in form.cleaned_data.items() if name != "account"}
         if change:
             services.change_organization(obj, actor=request.user, **values)
@@ -155,13 +155,13 @@ class OrganizationAdmin(SoftDeletableAdmin):
             obj.pk = created.pk
             obj._state.adding = False
 
-    def delete_one(self, obj: AbstractOrganization, request: HttpRequest) -> None:
+    def delete_one(self, obj: AbstractOrganization, request: Any) -> None:
         services.delete_organization(obj, actor=request.user)
 
-    def restore_one(self, obj: AbstractOrganization, request: HttpRequest) -> None:
+    def restore_one(self, obj: AbstractOrganization, request: Any) -> None:
         services.restore_organization(obj, actor=request.user)
 
-    def set_status(self, obj: AbstractOrganization, status: Status, request: HttpRequest) -> None:
+    def set_status(self, obj: AbstractOrganization, status: Status, request: Any) -> None:
         services.set_organization_status(obj, status, actor=request.user)
 
 

@@ -35,7 +35,7 @@ def check_organization_model_is_named(**kwargs: object) -> list[CheckMessage]:
 def check_organization_model_is_ours(**kwargs: object) -> list[CheckMessage]:
     """E003: the organization model derives from AbstractOrganization."""
     try:
-        model = get_organization_model()
+        model: type = get_organization_model()
     except ImproperlyConfigured as error:
         return [
             Error(
@@ -48,7 +48,7 @@ def check_organization_model_is_ours(**kwargs: object) -> list[CheckMessage]:
         return []
     return [
         Error(
-            f"{model._meta.label} is not an organization model.",
+            f"{TenancySettings.ORGANIZATION_MODEL} is not an organization model.",
             hint="Let it derive from saas_kit.tenancy.models.AbstractOrganization.",
             obj=model,
             id="saas_kit_tenancy.E003",

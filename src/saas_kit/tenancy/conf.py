@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.core.exceptions import ImproperlyConfigured
 
 from saas_kit.core.conf import AppSettings
@@ -34,7 +36,7 @@ def organization_model() -> str:
     Raises:
         ImproperlyConfigured: The setting is not of the form ``app_label.ModelName``.
     """
-    name: object = TenancySettings.ORGANIZATION_MODEL
+    name: Any = TenancySettings.ORGANIZATION_MODEL
     if not isinstance(name, str) or name.count(".") != 1:
         raise ImproperlyConfigured(
             f"SAAS_KIT_TENANCY_ORGANIZATION_MODEL is {name!r}. It must be of the form app_label.ModelName, as in: "

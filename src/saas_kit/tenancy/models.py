@@ -13,7 +13,7 @@ from django.db import models
 from django.db.models.functions import Lower
 from django.utils.translation import gettext_lazy as _
 
-from saas_kit.core.models import Identified, SoftDeletable, SoftDeletableQuerySet, Timestamped
+from saas_kit.core.models import AliveManager, Identified, SoftDeletable, SoftDeletableQuerySet, Timestamped
 from saas_kit.core.permissions import Level
 from saas_kit.tenancy.access import get_access
 from saas_kit.tenancy.conf import organization_model
@@ -68,7 +68,7 @@ class Account(Identified, Timestamped, SoftDeletable):
     status = models.CharField(_("status"), max_length=16, choices=Status.choices, default=Status.ACTIVE)
     metadata = models.JSONField(_("metadata"), default=dict, blank=True)
 
-    objects = AccountQuerySet.as_manager()
+    objects = AliveManager.from_queryset(AccountQuerySet)()
     all_objects = models.Manager.from_queryset(AccountQuerySet)()
 
     class Meta:
@@ -186,7 +186,7 @@ class AbstractOrganization(Identified, Timestamped, SoftDeletable):
     status = models.CharField(_("status"), max_length=16, choices=Status.choices, default=Status.ACTIVE)
     metadata = models.JSONField(_("metadata"), default=dict, blank=True)
 
-    objects = OrganizationQuerySet.as_manager()
+    objects = AliveManager.from_queryset(OrganizationQuerySet)()
     all_objects = models.Manager.from_queryset(OrganizationQuerySet)()
 
     class Meta:
@@ -299,7 +299,7 @@ class OrganizationOwned(Identified, Timestamped):
         editable=False,
     )
 
-    objects = OrganizationOwnedQuerySet.as_manager()
+    objects: ClassVar[models.Manager[Any]] = models.Manager.from_queryset(OrganizationOwnedQuerySet)()
 
     class Meta:
         abstract = True

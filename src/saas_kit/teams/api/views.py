@@ -52,10 +52,10 @@ class TeamViewSet(RestoreModelMixin, OrganizationScopedViewSet):
     extra_errors = {"restore": (409,)}
 
     def perform_destroy(self, instance: Team) -> None:
-        services.delete_team(instance, actor=self.request.user)
+        services.delete_team(instance, actor=self.actor)
 
     def perform_restore(self, instance: Team) -> Team:
-        return services.restore_team(instance, actor=self.request.user)
+        return services.restore_team(instance, actor=self.actor)
 
 
 class TeamMemberViewSet(
@@ -96,8 +96,8 @@ class TeamMemberViewSet(
         "destroy": "Take somebody out of the team; they stay in the organization. The team's leads may do so too.",
     }
 
-    def get_parent_queryset(self) -> QuerySet[Any]:
-        teams = Team.objects.visible_to(self.request.user, TeamPermission.VIEW)
+    def get_parent_queryset(self) -> Any:
+        teams = Team.objects.visible_to(self.actor, TeamPermission.VIEW)
         organization = active_organization(self.request)
         teams = teams if organization is None else teams.in_organization(organization)
         return teams.select_related("organization__account")
@@ -106,7 +106,7 @@ class TeamMemberViewSet(
         return super().get_queryset().filter(team=self.parent)
 
     def perform_create(self, serializer: BaseSerializer[Any]) -> None:
-        serializer.save(team=self.parent, actor=self.request.user)
+        serializer.save(team=self.parent, actor=self.actor)
 
     def perform_destroy(self, instance: TeamMembership) -> None:
-        services.remove_team_member(instance, actor=self.request.user)
+        services.remove_team_member(instance, actor=self.actor)

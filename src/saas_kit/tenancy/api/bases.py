@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from django.db.models import QuerySet
 from django.utils.translation import gettext_lazy as _
 from rest_framework.exceptions import ErrorDetail, ValidationError
 from rest_framework.request import Request
@@ -61,7 +60,7 @@ class TenantViewSet(ApiViewSet):
         """Record that the caller acts as platform staff."""
         context.staff_access.set(True)
         changes = {"method": request.method, "path": request.path}
-        record("staff.access", target=obj, actor=request.user, changes=changes)
+        record("staff.access", target=obj, actor=self.actor, changes=changes)
 
 
 def _refuse_suspended(obj: Any) -> None:
@@ -90,21 +89,21 @@ class OrganizationTargetMixin:
         if "organization" not in body:
             if active is not None:
                 return active
-            only = list(
-                get_organization_model().objects.visible_to(request.user).select_related("account")[:2]
-            )
+            visible: Any = get_organization_model().objects.visible_to(self.actor)  # type: ignore[attr-defined]
+            only = list(visible.select_related("account")[:2])
             if len(only) != 1:
                 raise field_required("organization")
-            return only[0]
+            return only[0]  # type: ignore[no-any-return]
         organizations = get_organization_model().objects.select_related("account")
         if active is not None:
             organizations = organizations.filter(pk=active.pk)
         field = OrganizationField(queryset=organizations)
         field.bind("organization", self.get_input_serializer())  # type: ignore[attr-defined]
-        return field.run_as_body_field(body["organization"])  # type: ignore[no-any-return]
+        organization: AbstractOrganization = field.run_as_body_field(body["organization"])
+        return organization
 
     def perform_create(self, serializer: BaseSerializer[Any]) -> None:
-        serializer.save(organization=self.organization, actor=self.request.user)  # type: ignore[attr-defined]
+        serializer.save(organization=self.organization, actor=self.actor)  # type: ignore[attr-defined]
 
 
 class OrganizationScopedViewSet(OrganizationTargetMixin, TenantViewSet, ModelViewSet):
@@ -118,11 +117,11 @@ class OrganizationScopedViewSet(OrganizationTargetMixin, TenantViewSet, ModelVie
     ``organization``.
     """
 
-    def get_queryset(self) -> QuerySet[Any]:
-        queryset = super().get_queryset()
+    def get_queryset(self) -> Any:
+        queryset: Any = super().get_queryset()
         if self.action_name == "restore":
             queryset = queryset.model.all_objects.all()
-        queryset = queryset.visible_to(self.request.user, self.visible_permission())
+        queryset = queryset.visible_to(self.actor, self.visible_permission())
         organization = active_organization(self.request)
         if organization is not None:
             queryset = queryset.in_organization(organization)
@@ -139,7 +138,7 @@ class NestedViewSet(TenantViewSet):
 
     parent_kwarg: ClassVar[str]
 
-    def get_parent_queryset(self) -> QuerySet[Any]:
+    def get_parent_queryset(self) -> Any:
         """Return the objects that the caller may see."""
         raise NotImplementedError
 

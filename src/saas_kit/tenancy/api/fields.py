@@ -21,7 +21,8 @@ class VisibleRelatedField(serializers.PrimaryKeyRelatedField):  # type: ignore[t
     """
 
     def get_queryset(self) -> Any:
-        return super().get_queryset().visible_to(self.context["request"].user)
+        queryset: Any = super().get_queryset()
+        return queryset.visible_to(self.context["request"].user)
 
     def to_internal_value(self, data: Any) -> Any:
         queryset = self.get_queryset()
@@ -39,7 +40,7 @@ class VisibleRelatedField(serializers.PrimaryKeyRelatedField):  # type: ignore[t
         try:
             return self.run_validation(data)
         except serializers.ValidationError as error:
-            raise serializers.ValidationError({self.field_name: error.detail}) from error
+            raise serializers.ValidationError({str(self.field_name): error.detail}) from error
 
 
 class OrganizationField(VisibleRelatedField):

@@ -23,7 +23,7 @@ def narrow(request: Request) -> None:
         NotFound: There is none, or the caller is not in it.
     """
     name = request.headers.get(HEADER)
-    if name is None or not request.user or not request.user.is_authenticated:
+    if name is None or not request.user.is_authenticated:
         return
     organizations = get_organization_model().objects.visible_to(request.user).select_related("account")
     try:

@@ -240,7 +240,7 @@ class PermissionSerializer(serializers.Serializer):  # type: ignore[type-arg]
     """A registered permission."""
 
     codename = serializers.CharField(help_text=_("Its name, for programs."))
-    label = serializers.CharField(help_text=_("Its name, for people."))
+    label = serializers.CharField(help_text=_("Its name, for people."))  # type: ignore[assignment]
     level = serializers.CharField(help_text=_("Where it applies: `account`, `organization` or `team`."))
 
 

@@ -77,16 +77,17 @@ class AccountViewSet(RestoreModelMixin, TenantViewSet, ModelViewSet):
     extra_errors = {"restore": (409,)}
 
     def get_queryset(self) -> QuerySet[Account]:
-        queryset = Account.all_objects.all() if self.action_name == "restore" else super().get_queryset()
-        queryset = queryset.visible_to(self.request.user, self.visible_permission())
+        restoring = self.action_name == "restore"
+        queryset: Any = Account.all_objects.all() if restoring else super().get_queryset()
+        queryset = queryset.visible_to(self.actor, self.visible_permission())
         organization = active_organization(self.request)
         return queryset if organization is None else queryset.filter(pk=organization.account_id)
 
     def perform_destroy(self, instance: Account) -> None:
-        services.delete_account(instance, actor=self.request.user)
+        services.delete_account(instance, actor=self.actor)
 
     def perform_restore(self, instance: Account) -> Account:
-        return services.restore_account(instance, actor=self.request.user)
+        return services.restore_account(instance, actor=self.actor)
 
     @action(detail=True, methods=["post"])
     def transfer(self, request: Request, **kwargs: Any) -> Response:
@@ -94,7 +95,7 @@ class AccountViewSet(RestoreModelMixin, TenantViewSet, ModelViewSet):
         account = self.get_object()
         serializer = self.get_input_serializer(data=request.data)
         serializer.is_valid(raise_exception=True)
-        account = services.transfer_account(account, to=serializer.validated_data["user"], actor=request.user)
+        account = services.transfer_account(account, to=serializer.validated_data["user"], actor=self.actor)
         return Response(self.get_serializer(account).data)
 
 
@@ -123,13 +124,13 @@ class OrganizationViewSet(RestoreModelMixin, TenantViewSet, ModelViewSet):
     output_serializer_classes = {"leave": None}
     extra_errors = {"restore": (409,)}
 
-    def get_queryset(self) -> QuerySet[Any]:
-        queryset = super().get_queryset()
+    def get_queryset(self) -> Any:
+        queryset: Any = super().get_queryset()
         if self.action_name == "restore":
             queryset = get_organization_model().all_objects.filter(account__deleted_at__isnull=True)
         if self.request.method not in ("GET", "HEAD"):
             queryset = queryset.select_related("account")
-        queryset = queryset.visible_to(self.request.user, self.visible_permission())
+        queryset = queryset.visible_to(self.actor, self.visible_permission())
         organization = active_organization(self.request)
         return queryset if organization is None else queryset.filter(pk=organization.pk)
 
@@ -144,30 +145,32 @@ class OrganizationViewSet(RestoreModelMixin, TenantViewSet, ModelViewSet):
         if "account" in body:
             field = AccountField()
             field.bind("account", self.get_input_serializer())
-            return field.run_as_body_field(body["account"])
-        granting = list(Account.objects.visible_to(request.user, AccountPermission.CREATE_ORGANIZATION)[:2])
+            account: Account = field.run_as_body_field(body["account"])
+            return account
+        granting = list(Account.objects.visible_to(self.actor, AccountPermission.CREATE_ORGANIZATION)[:2])
         if not granting:
             raise NotAllowed
         if len(granting) > 1:
             raise field_required("account")
-        return granting[0]
+        only: Account = granting[0]
+        return only
 
     def perform_create(self, serializer: BaseSerializer[Any]) -> None:
-        serializer.save(account=self.account, actor=self.request.user)
+        serializer.save(account=self.account, actor=self.actor)
 
     def perform_destroy(self, instance: Any) -> None:
-        services.delete_organization(instance, actor=self.request.user)
+        services.delete_organization(instance, actor=self.actor)
 
     def perform_restore(self, instance: Any) -> Any:
-        return services.restore_organization(instance, actor=self.request.user)
+        return services.restore_organization(instance, actor=self.actor)
 
     @action(detail=True, methods=["post"])
     def leave(self, request: Request, **kwargs: Any) -> Response:
         """End the caller's own membership, and with it their places in the organization's teams."""
-        membership = Membership.objects.in_organization(self.get_object()).filter(user=request.user).first()
+        membership = Membership.objects.in_organization(self.get_object()).filter(user=self.actor).first()
         if membership is None:
             raise NotAMember
-        services.remove_member(membership, actor=request.user)
+        services.remove_member(membership, actor=self.actor)
         return Response(status=status.HTTP_204_NO_CONTENT)
 
 
@@ -208,21 +211,21 @@ class OrganizationMemberViewSet(MemberViewSetBase):
         "destroy": "End a membership, and with it the person's places in the organization's teams.",
     }
 
-    def get_parent_queryset(self) -> QuerySet[Any]:
+    def get_parent_queryset(self) -> Any:
         organizations = get_organization_model().objects.select_related("account")
         active = active_organization(self.request)
         if active is not None:
             organizations = organizations.filter(pk=active.pk)
-        return organizations.visible_to(self.request.user, OrganizationPermission.VIEW)
+        return organizations.visible_to(self.actor, OrganizationPermission.VIEW)
 
     def get_queryset(self) -> QuerySet[Membership]:
         return super().get_queryset().filter(organization=self.parent)
 
     def perform_create(self, serializer: BaseSerializer[Any]) -> None:
-        serializer.save(organization=self.parent, actor=self.request.user)
+        serializer.save(organization=self.parent, actor=self.actor)
 
     def perform_destroy(self, instance: Membership) -> None:
-        services.remove_member(instance, actor=self.request.user)
+        services.remove_member(instance, actor=self.actor)
 
 
 class AccountMemberViewSet(MemberViewSetBase):
@@ -245,8 +248,8 @@ class AccountMemberViewSet(MemberViewSetBase):
         "destroy": "End a role in the account; memberships of its organizations stay.",
     }
 
-    def get_parent_queryset(self) -> QuerySet[Any]:
-        accounts = Account.objects.visible_to(self.request.user, AccountPermission.VIEW)
+    def get_parent_queryset(self) -> Any:
+        accounts = Account.objects.visible_to(self.actor, AccountPermission.VIEW)
         active = active_organization(self.request)
         return accounts if active is None else accounts.filter(pk=active.account_id)
 
@@ -254,10 +257,10 @@ class AccountMemberViewSet(MemberViewSetBase):
         return super().get_queryset().filter(account=self.parent)
 
     def perform_create(self, serializer: BaseSerializer[Any]) -> None:
-        serializer.save(account=self.parent, actor=self.request.user)
+        serializer.save(account=self.parent, actor=self.actor)
 
     def perform_destroy(self, instance: AccountMembership) -> None:
-        services.remove_account_member(instance, actor=self.request.user)
+        services.remove_account_member(instance, actor=self.actor)
 
 
 class PermissionListView(ApiView):

@@ -11,6 +11,7 @@ from django.db import transaction
 from saas_kit.audit.services import record
 from saas_kit.core.changes import apply_changes
 from saas_kit.core.events import send_on_commit
+from saas_kit.core.exceptions import NotFound
 from saas_kit.tenancy import signals
 from saas_kit.tenancy.access import forget_access
 from saas_kit.tenancy.exceptions import NotInAccount
@@ -39,7 +40,8 @@ def create_account(
     """
 
     def save(candidate: str) -> Account:
-        return Account.objects.create(name=name, slug=candidate, metadata=dict(metadata or {}))
+        created: Account = Account.objects.create(name=name, slug=candidate, metadata=dict(metadata or {}))
+        return created
 
     account = save_with_slug(Account, save, name=name, slug=slug)
     AccountMembership.objects.create(account=account, user=owner, role=OWNER)
@@ -88,8 +90,10 @@ def delete_account(account: Account, *, actor: AbstractBaseUser | None) -> None:
     Delete an account with its organizations and all that they own, so that it can be restored.
 
     Raises:
+        NotFound: It is deleted already.
         StillReferenced: Something alive protects it.
     """
+    lock_account(account)
     account.delete()
     record("account.deleted", target=account, actor=actor, account_id=account.pk)
     send_on_commit(signals.account_deleted, sender=Account, account=account, actor=actor)
@@ -143,5 +147,11 @@ def lock_account(account: Account) -> Account:
     Read an account anew and hold its row until the transaction ends.
 
     Rules over several rows of an account queue here.
+
+    Raises:
+        NotFound: It was deleted meanwhile.
     """
-    return Account.objects.select_for_update().get(pk=account.pk)
+    locked: Account | None = Account.objects.select_for_update().filter(pk=account.pk).first()
+    if locked is None:
+        raise NotFound
+    return locked

@@ -11,6 +11,7 @@ from django.db import transaction
 from saas_kit.audit.services import record
 from saas_kit.core.changes import apply_changes
 from saas_kit.core.events import send_on_commit
+from saas_kit.core.exceptions import NotFound
 from saas_kit.tenancy import signals
 from saas_kit.tenancy.access import forget_access
 from saas_kit.tenancy.models import AbstractOrganization, Account, Membership, Status, get_organization_model
@@ -44,9 +45,10 @@ def create_organization(
     account = lock_account(account)  # nothing is added to an account that is being deleted
 
     def save(candidate: str) -> AbstractOrganization:
-        return model.objects.create(
+        created: AbstractOrganization = model.objects.create(
             account=account, name=name, slug=candidate, metadata=dict(metadata or {}), **fields
         )
+        return created
 
     organization = save_with_slug(model, save, name=name, slug=slug)
     Membership.objects.create(organization=organization, user=owner, role=OWNER)
@@ -98,8 +100,10 @@ def delete_organization(organization: AbstractOrganization, *, actor: AbstractBa
     Delete an organization with all that it owns, so that it can be restored.
 
     Raises:
+        NotFound: It is deleted already.
         StillReferenced: Something alive protects it.
     """
+    lock_organization(organization)
     organization.delete()
     record("organization.deleted", target=organization, actor=actor, organization_id=organization.pk)
     send_on_commit(
@@ -132,8 +136,15 @@ def lock_organization(organization: AbstractOrganization) -> AbstractOrganizatio
     Read an organization anew and hold its row until the transaction ends.
 
     Rules over several rows of an organization queue here.
+
+    Raises:
+        NotFound: It was deleted meanwhile.
     """
-    return get_organization_model().objects.select_for_update().get(pk=organization.pk)
+    rows = get_organization_model().objects.select_for_update()
+    locked: AbstractOrganization | None = rows.filter(pk=organization.pk).first()
+    if locked is None:
+        raise NotFound
+    return locked
 
 
 def _tell_change(

@@ -6,14 +6,20 @@ from typing import Any, ClassVar
 
 from django.contrib.auth import get_user_model
 from django.db import models
+from django.db.models import Q
+from rest_framework.request import Request
 
 from saas_kit.api.views import ModelViewSet
 from saas_kit.auth.api.views import LoginView as AuthLoginView
 from saas_kit.auth.api.views import MeView as AuthMeView
 from saas_kit.auth.api.views import RegisterView as AuthRegisterView
 from saas_kit.auth.identity import email_field
+from saas_kit.core.exceptions import NotAllowed
 from saas_kit.core.permissions import Access
+from saas_kit.tenancy.access import get_access
 from saas_kit.tenancy.api.bases import OrganizationTargetMixin, TenantViewSet
+from saas_kit.tenancy.api.narrowing import active_organization
+from saas_kit.tenancy.models import Membership
 from saas_kit.tenancy.permissions import OrganizationPermission
 from saas_kit.users import services
 from saas_kit.users.api.filters import UserFilter
@@ -94,9 +100,9 @@ class UserViewSet(OrganizationTargetMixin, TenantViewSet, ModelViewSet):
         "Only they themselves and platform staff may.",
     }
 
-    def get_queryset(self) -> QuerySet[Any]:
-        queryset = super().get_queryset()
-        user = self.request.user
+    def get_queryset(self) -> Any:
+        queryset: Any = super().get_queryset()
+        user = self.actor
         organization = active_organization(self.request)
         if get_access(user).is_staff and organization is None:
             return queryset
@@ -113,4 +119,4 @@ class UserViewSet(OrganizationTargetMixin, TenantViewSet, ModelViewSet):
             self.note_staff_access(request, obj)
 
     def perform_destroy(self, instance: Any) -> None:
-        services.remove_user(instance, actor=self.request.user)
+        services.remove_user(instance, actor=self.actor)
