@@ -49,6 +49,7 @@ def pytest_load_initial_conftests(
 ) -> Generator[None, object, object]:
     # Before pytest-django's hook, which loads the settings, which read the environment.
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tests.hosts.full.settings")
+    _keep_files_in_the_repository()
     early_config.stash[_left_out] = Counter()
     early_config.stash[_sources] = []
     options = parser.parse_known_args(args)
@@ -113,6 +114,13 @@ def pytest_unconfigure(config: pytest.Config) -> None:
         "left_out": dict(left_out),
     }
     path.write_text(json.dumps(outcome))
+
+
+def _keep_files_in_the_repository() -> None:
+    """Let `tmp_path` and its like be in an ignored folder, and not in the system's temporary directory."""
+    directory = ROOT / ".local" / "tmp"
+    directory.mkdir(parents=True, exist_ok=True)
+    os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(directory))
 
 
 def _provide_database(config: pytest.Config, database: str | None, *, without_services: bool) -> None:
