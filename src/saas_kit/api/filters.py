@@ -61,7 +61,7 @@ class OrderingFilter(filters.OrderingFilter):
                 raise _refuse(self.ordering_param, message, "unknown_ordering")
             if len({name.removeprefix("-") for name in names}) != len(names):
                 raise _refuse(self.ordering_param, _("Name each field once."), "invalid")
-        return super().get_ordering(request, queryset, view)  # type: ignore[no-any-return]
+        return super().get_ordering(request, queryset, view)
 
     def get_schema_operation_parameters(self, view: Any) -> list[dict[str, Any]]:
         fields = [str(name) for name in getattr(view, "ordering_fields", ())]

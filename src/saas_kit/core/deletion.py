@@ -12,7 +12,7 @@ to is, and go with it when it is purged.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from datetime import datetime
 from typing import Any
 
@@ -30,8 +30,20 @@ def is_soft_deletable(model: type[models.Model]) -> bool:
 
 
 def soft_deletable_models() -> list[type[models.Model]]:
-    """Return every installed model whose rows are deleted by a mark."""
-    return [model for model in apps.get_models() if is_soft_deletable(model) and not model._meta.proxy]
+    """Return every installed model whose rows are deleted by a mark, those that point to others before them."""
+    found = [model for model in apps.get_models() if is_soft_deletable(model) and not model._meta.proxy]
+    ordered: list[type[models.Model]] = []
+
+    def place(model: type[models.Model], path: tuple[type[models.Model], ...]) -> None:
+        for _, child in _relations(model):
+            if child in found and child not in ordered and child not in path:
+                place(child, (*path, child))
+        if model not in ordered:
+            ordered.append(model)
+
+    for model in found:
+        place(model, (model,))
+    return ordered
 
 
 def _relations(model: type[models.Model]) -> Iterator[tuple[models.ForeignKey[Any, Any], type[models.Model]]]:
@@ -145,21 +157,42 @@ def _refuse_orphan(instance: models.Model, deletion_id: Any, using: str) -> None
             raise ParentDeleted
 
 
-def purge(model: type[models.Model], *, deleted_before: datetime, batch_size: int) -> Iterator[int]:
+def purge(
+    model: type[models.Model], *, deleted_before: datetime, batch_size: int
+) -> Generator[int, None, list[Any]]:
     """
     Remove the rows of a model that were deleted before a time, and what belongs to them, in bounded batches.
 
     Yields:
         After each batch, which is a transaction of its own, how many rows it removed.
+
+    Returns:
+        The keys of rows that are left because something that is still there protects them.
     """
+    protected: list[Any] = []
     while True:
-        with transaction.atomic():
-            due = _rows(model, None).filter(deleted_at__lt=deleted_before).order_by("deleted_at")
-            keys = list(due.values_list("pk", flat=True)[:batch_size])
-            if not keys:
-                return
-            count, _ = models.QuerySet(model).filter(pk__in=keys).delete()
-        yield count
+        due = _rows(model, None).filter(deleted_at__lt=deleted_before).exclude(pk__in=protected)
+        keys = list(due.order_by("deleted_at").values_list("pk", flat=True)[:batch_size])
+        if not keys:
+            return protected
+        try:
+            yield _remove(model, keys)
+        except (models.ProtectedError, models.RestrictedError):
+            yield sum(_remove_unless_protected(model, key, protected) for key in keys)
+
+
+def _remove(model: type[models.Model], keys: list[Any]) -> int:
+    with transaction.atomic():
+        count, _ = models.QuerySet(model).filter(pk__in=keys).delete()
+    return count
+
+
+def _remove_unless_protected(model: type[models.Model], key: Any, protected: list[Any]) -> int:
+    try:
+        return _remove(model, [key])
+    except (models.ProtectedError, models.RestrictedError):
+        protected.append(key)
+        return 0
 
 
 def _rows(model: type[models.Model], using: str | None) -> Any:

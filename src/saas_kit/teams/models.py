@@ -15,7 +15,7 @@ from saas_kit.tenancy.models import Membership, OrganizationOwned, OrganizationO
 from saas_kit.tenancy.roles import Role, get_role
 
 
-class TeamQuerySet(SoftDeletableQuerySet[Any], OrganizationOwnedQuerySet):
+class TeamQuerySet(SoftDeletableQuerySet[Any], OrganizationOwnedQuerySet):  # type: ignore[override]
     """Teams."""
 
     def with_member(self, user: AbstractBaseUser) -> Self:
@@ -36,7 +36,7 @@ class Team(OrganizationOwned, SoftDeletable):
     slug = models.CharField(_("slug"), max_length=63, validators=[slug_validator])
     description = models.TextField(_("description"), max_length=2000, blank=True, default="")
 
-    objects = AliveManager.from_queryset(TeamQuerySet)()
+    objects = AliveManager.from_queryset(TeamQuerySet)()  # type: ignore[assignment]
     all_objects = models.Manager.from_queryset(TeamQuerySet)()
 
     class Meta:

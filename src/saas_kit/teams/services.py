@@ -198,7 +198,7 @@ def remove_team_member(team_membership: TeamMembership, *, actor: AbstractBaseUs
 
 
 def _lock_team(team: Team) -> Team:
-    locked = (
+    locked: Team | None = (
         Team.objects.select_for_update(of=("self",)).select_related("organization").filter(pk=team.pk).first()
     )
     if locked is None:

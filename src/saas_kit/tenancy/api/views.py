@@ -76,7 +76,7 @@ class AccountViewSet(RestoreModelMixin, TenantViewSet, ModelViewSet):
     descriptions = {"create": "Create an account; the caller becomes its owner."}
     extra_errors = {"restore": (409,)}
 
-    def get_queryset(self) -> QuerySet[Account]:
+    def get_queryset(self) -> Any:
         restoring = self.action_name == "restore"
         queryset: Any = Account.all_objects.all() if restoring else super().get_queryset()
         queryset = queryset.visible_to(self.actor, self.visible_permission())

@@ -129,7 +129,7 @@ def add_account_member(
     _require_dominance(actor, account, granted)
     if actor is not None:
         _require_in_account(user, account.pk)
-    membership = _create(AccountMembership(account=account, user=user, role=granted.key))
+    membership: AccountMembership = _create(AccountMembership(account=account, user=user, role=granted.key))
     record("account_member.joined", target=membership, actor=actor, changes={"role": [None, granted.key]})
     send_on_commit(
         signals.account_member_joined, sender=AccountMembership, membership=membership, actor=actor

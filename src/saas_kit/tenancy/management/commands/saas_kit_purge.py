@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser
@@ -42,9 +42,21 @@ class Command(BaseCommand):
                 count = model._base_manager.filter(deleted_at__lt=deleted_before).count()
                 self.stdout.write(f"{label}: {count} would be removed, with what belongs to them")
                 continue
-            removed = 0
-            for count in purge(model, deleted_before=deleted_before, batch_size=options["batch_size"]):
-                removed += count
-                if options["verbosity"] > 1:
-                    self.stdout.write(f"{label}: {removed} rows removed so far")
-            self.stdout.write(f"{label}: {removed} rows removed, with what belonged to them")
+            self._purge(model, deleted_before, options["batch_size"], progress=options["verbosity"] > 1)
+
+    def _purge(self, model: Any, deleted_before: datetime, batch_size: int, *, progress: bool) -> None:
+        label, removed = model._meta.label, 0
+        batches = purge(model, deleted_before=deleted_before, batch_size=batch_size)
+        while True:
+            try:
+                removed += next(batches)
+            except StopIteration as end:
+                left = end.value
+                break
+            if progress:
+                self.stdout.write(f"{label}: {removed} rows removed so far")
+        self.stdout.write(f"{label}: {removed} rows removed, with what belonged to them")
+        if left:
+            self.stderr.write(
+                f"{label}: {len(left)} rows are left, because something that is there protects them"
+            )
