@@ -44,7 +44,7 @@ class UserFilter(filters.FilterSet):
         }
         if not values:
             return queryset
-        visible = Membership.objects.visible_to(self.actor, OrganizationPermission.VIEW_MEMBERS)
+        visible = Membership.objects.visible_to(self.request.user, OrganizationPermission.VIEW_MEMBERS)
         return queryset.filter(Exists(visible.filter(user=OuterRef("pk"), **values)))
 
     def keep(self, queryset: QuerySet[Any], name: str, value: Any) -> QuerySet[Any]:
