@@ -106,9 +106,17 @@ class CursorPagination(BasePagination):
             "type": "object",
             "required": ["next", "previous", "results"],
             "properties": {
-                "next": {**link, "description": "The address of the next page."},
-                "previous": {**link, "description": "The address of the page before."},
-                "count": {"type": "integer", "description": "How many there are in all, with `?count=true`."},
+                "next": {
+                    **link,
+                    "description": "The address of the next page.",
+                    "example": "https://example.com/?cursor=eyJvIjpbIi1pZCJdfQ",
+                },
+                "previous": {**link, "description": "The address of the page before.", "example": None},
+                "count": {
+                    "type": "integer",
+                    "description": "How many there are in all, with `?count=true`.",
+                    "example": 1,
+                },
                 "results": schema,
             },
         }

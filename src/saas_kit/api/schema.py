@@ -92,7 +92,7 @@ class ApiSchema(AutoSchema):
         )
         if plural:
             return str(getattr(self.view, "noun_plural", None) or f"{singular}s")
-        return f"{'an' if str(singular)[0] in 'aeiou' else 'a'} {singular}"
+        return f"{'an' if str(singular)[0] in 'aeio' else 'a'} {singular}"
 
     def get_description(self) -> str:  # type: ignore[override]
         parts = []

@@ -6,6 +6,7 @@ from typing import Any
 
 from django.contrib.auth import get_user_model
 from django.core.exceptions import ValidationError
+from django.db import models
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
@@ -59,6 +60,16 @@ class AccountField(VisibleRelatedField):
         if not kwargs.get("read_only"):
             kwargs.setdefault("queryset", Account.objects.all())
         super().__init__(**kwargs)
+
+
+def person_key_field() -> serializers.Field:  # type: ignore[type-arg]
+    """Return a read-only field for a person's key, of the type that the host's user model has."""
+    key = get_user_model()._meta.pk
+    if isinstance(key, models.UUIDField):
+        return serializers.UUIDField(source="pk", read_only=True)
+    if isinstance(key, models.IntegerField):
+        return serializers.IntegerField(source="pk", read_only=True)
+    return serializers.CharField(source="pk", read_only=True)
 
 
 @extend_schema_field({"oneOf": [{"type": "string", "format": "uuid"}, {"type": "integer"}]})

@@ -12,7 +12,7 @@ from rest_framework import serializers
 from saas_kit.api.serializers import JSONObjectField, ModelSerializer, Serializer
 from saas_kit.tenancy import services
 from saas_kit.tenancy.access import get_access
-from saas_kit.tenancy.api.fields import AccountField, PersonField
+from saas_kit.tenancy.api.fields import AccountField, PersonField, person_key_field
 from saas_kit.tenancy.models import (
     Account,
     AccountMembership,
@@ -129,7 +129,7 @@ class OrganizationSerializer(ModelSerializer):
 class PersonSerializer(serializers.ModelSerializer):  # type: ignore[type-arg]
     """A person, as other members see them."""
 
-    id = serializers.ReadOnlyField(source="pk")
+    id = person_key_field()
 
     class Meta:
         model = get_user_model()
@@ -224,18 +224,6 @@ class TransferSerializer(Serializer):
     user = PersonField()
 
 
-@extend_schema_serializer(
-    examples=[
-        OpenApiExample(
-            "Permission",
-            value={
-                "codename": "saas_kit_tenancy.manage_members",
-                "label": "Add, change and remove members",
-                "level": "organization",
-            },
-        )
-    ]
-)
 class PermissionSerializer(serializers.Serializer):  # type: ignore[type-arg]
     """A registered permission."""
 
@@ -244,6 +232,24 @@ class PermissionSerializer(serializers.Serializer):  # type: ignore[type-arg]
     level = serializers.CharField(help_text=_("Where it applies: `account`, `organization` or `team`."))
 
 
+@extend_schema_serializer(
+    examples=[
+        OpenApiExample(
+            "Permissions",
+            value={
+                "next": None,
+                "previous": None,
+                "results": [
+                    {
+                        "codename": "saas_kit_tenancy.manage_members",
+                        "label": "Add, change and remove members",
+                        "level": "organization",
+                    }
+                ],
+            },
+        )
+    ]
+)
 class PermissionPageSerializer(serializers.Serializer):  # type: ignore[type-arg]
     """Every registered permission, in the shape of a list with one page."""
 
