@@ -68,7 +68,7 @@ def soft_delete(queryset: models.QuerySet[Any]) -> tuple[int, dict[str, int]]:
     with transaction.atomic(using=queryset.db):
         model = queryset.model
         # a sliced or joined query cannot be updated; its keys can
-        keys = queryset.order_by().values("pk")
+        keys = (queryset if queryset.query.is_sliced else queryset.order_by()).values("pk")
         rows = _rows(model, queryset.db).filter(pk__in=keys, deleted_at__isnull=True)
         counts[model._meta.label] = rows.update(deleted_at=now, deletion_id=deletion_id)
         marked = (
