@@ -1,0 +1,1 @@
+"""The example project: a SaaS that runs on saas_kit."""

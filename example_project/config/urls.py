@@ -1,0 +1,26 @@
+"""Where everything is."""
+
+from __future__ import annotations
+
+from django.contrib import admin
+from django.urls import include, path
+from django.views.generic import RedirectView
+from drf_spectacular.views import SpectacularAPIView, SpectacularRedocView, SpectacularSwaggerSplitView
+
+from projects.api.urls import router as projects_router
+from projects.api.views import OrganizationWithProjectsViewSet
+from saas_kit.urls import router as kit_router
+
+api = [
+    path("", include(projects_router.urls)),
+    path("", include(kit_router.replacing(organization=OrganizationWithProjectsViewSet).urls)),
+]
+
+urlpatterns = [
+    path("", RedirectView.as_view(pattern_name="docs"), name="home"),
+    path("admin/", admin.site.urls),
+    path("api/v1/", include(api)),
+    path("api/schema/", SpectacularAPIView.as_view(), name="schema"),
+    path("api/docs/", SpectacularSwaggerSplitView.as_view(), name="docs"),
+    path("api/redoc/", SpectacularRedocView.as_view(), name="redoc"),
+]
