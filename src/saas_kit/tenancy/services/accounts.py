@@ -9,12 +9,13 @@ from django.contrib.auth.base_user import AbstractBaseUser
 from django.db import transaction
 
 from saas_kit.audit.services import record
+from saas_kit.core import context
 from saas_kit.core.changes import apply_changes
 from saas_kit.core.events import send_on_commit
 from saas_kit.core.exceptions import NotFound
 from saas_kit.tenancy import signals
-from saas_kit.tenancy.access import forget_access
-from saas_kit.tenancy.exceptions import NotInAccount
+from saas_kit.tenancy.access import forget_access, get_access
+from saas_kit.tenancy.exceptions import NotInAccount, RoleTooHigh
 from saas_kit.tenancy.models import Account, AccountMembership, Status
 from saas_kit.tenancy.roles import OWNER
 from saas_kit.tenancy.slugs import save_with_slug
@@ -119,14 +120,22 @@ def transfer_account(account: Account, *, to: AbstractBaseUser, actor: AbstractB
     """
     Make another member of the account its owner, and the actor an admin.
 
+    Platform staff, who own nothing, leave the owners as they are.
+
     Raises:
+        RoleTooHigh: The actor does not own the account.
         NotInAccount: The person is not a member of the account.
     """
     account = lock_account(account)
-    successor = AccountMembership.objects.filter(account=account, user=to, user__is_active=True).first()
+    members = AccountMembership.objects.filter(account=account)
+    predecessor = members.owners().filter(user=actor).first()
+    if predecessor is None:
+        _require_staff(actor)
+    successor = members.filter(user=to, user__is_active=True).first()
     if successor is None or to.pk == actor.pk:
         raise NotInAccount(field="user")
-    AccountMembership.objects.filter(account=account, user=actor).update(role="admin")
+    if predecessor is not None:
+        apply_changes(predecessor, {"role": "admin"})
     apply_changes(successor, {"role": OWNER})
     forget_access(actor)
     changes = {"owner": [str(actor.pk), str(to.pk)]}
@@ -155,3 +164,10 @@ def lock_account(account: Account) -> Account:
     if locked is None:
         raise NotFound
     return locked
+
+
+def _require_staff(actor: AbstractBaseUser) -> None:
+    forget_access(actor)
+    if not get_access(actor).is_staff:
+        raise RoleTooHigh
+    context.staff_access.set(True)

@@ -15,7 +15,7 @@ from saas_kit.core.exceptions import NotFound
 from saas_kit.core.permissions import Level
 from saas_kit.tenancy import signals
 from saas_kit.tenancy.access import forget_access, get_access
-from saas_kit.tenancy.exceptions import AlreadyMember, LastOwner, NotInAccount, RoleTooHigh
+from saas_kit.tenancy.exceptions import AlreadyMember, LastOwner, NotInAccount, RoleTooHigh, UnknownRole
 from saas_kit.tenancy.models import AbstractOrganization, Account, AccountMembership, Membership
 from saas_kit.tenancy.roles import OWNER, Role, get_role
 from saas_kit.tenancy.services.accounts import delete_account, lock_account
@@ -74,7 +74,7 @@ def change_role(membership: Membership, role: str, *, actor: AbstractBaseUser | 
     organization = lock_organization(membership.organization)
     membership = _reread(membership)
     granted = get_role(role, organization=organization)
-    _require_dominance(actor, organization, membership.get_role(), granted)
+    _require_dominance(actor, organization, *_held_by(membership), granted)
     if membership.is_owner and granted.key != OWNER:
         _keep_an_owner(membership, Membership.objects.in_organization(organization))
     changes = apply_changes(membership, {"role": granted.key})
@@ -105,7 +105,7 @@ def remove_member(membership: Membership, *, actor: AbstractBaseUser | None) -> 
     organization = lock_organization(membership.organization)
     membership = _reread(membership)
     if actor is None or actor.pk != membership.user_id:
-        _require_dominance(actor, organization, membership.get_role())
+        _require_dominance(actor, organization, *_held_by(membership))
     if membership.is_owner:
         _keep_an_owner(membership, Membership.objects.in_organization(organization))
     _end(membership, actor)
@@ -152,7 +152,7 @@ def change_account_role(
     account = lock_account(membership.account)
     membership = _reread(membership)
     granted = get_role(role, level=Level.ACCOUNT)
-    _require_dominance(actor, account, membership.get_role(), granted)
+    _require_dominance(actor, account, *_held_by(membership), granted)
     if membership.is_owner and granted.key != OWNER:
         _keep_an_owner(membership, AccountMembership.objects.filter(account=account))
     changes = apply_changes(membership, {"role": granted.key})
@@ -183,7 +183,7 @@ def remove_account_member(membership: AccountMembership, *, actor: AbstractBaseU
     account = lock_account(membership.account)
     membership = _reread(membership)
     if actor is None or actor.pk != membership.user_id:
-        _require_dominance(actor, account, membership.get_role())
+        _require_dominance(actor, account, *_held_by(membership))
     if membership.is_owner:
         _keep_an_owner(membership, AccountMembership.objects.filter(account=account))
     _end(membership, actor)
@@ -200,8 +200,9 @@ def end_memberships(user: AbstractBaseUser, *, actor: AbstractBaseUser | None) -
         LastOwner: The person is the only owner of an account or an organization that others share.
     """
     own = AccountMembership.objects.filter(user=user, account__deleted_at__isnull=True).order_by("account")
-    for account_membership in own.select_related("account"):
-        account = lock_account(account_membership.account)
+    for found in own.select_related("account"):
+        account = lock_account(found.account)
+        account_membership = _reread(found)  # another role may have been given before the lock was had
         if not account_membership.is_owner:
             _end(account_membership, actor)
         elif _is_shared(account, user):
@@ -210,9 +211,10 @@ def end_memberships(user: AbstractBaseUser, *, actor: AbstractBaseUser | None) -
         else:
             delete_account(account, actor=actor)
     alive = Membership.objects.filter(user=user, organization__deleted_at__isnull=True)
-    for membership in alive.select_related("organization").order_by("organization"):
-        lock_organization(membership.organization)
-        others = Membership.objects.in_organization(membership.organization)
+    for found_below in alive.select_related("organization").order_by("organization"):
+        organization = lock_organization(found_below.organization)
+        membership = _reread(found_below)
+        others = Membership.objects.in_organization(organization)
         if membership.is_owner and others.exclude(pk=membership.pk).exists():
             _keep_an_owner(membership, others)
         _end(membership, actor)
@@ -267,6 +269,14 @@ def _reread(membership: Any) -> Any:
         return type(membership).objects.select_related("user").get(pk=membership.pk)
     except type(membership).DoesNotExist:
         raise NotFound from None
+
+
+def _held_by(membership: Membership | AccountMembership) -> tuple[Role, ...]:
+    try:
+        return (membership.get_role(),)
+    except UnknownRole:
+        # a role that the host has since removed grants nothing, and keeps nobody in
+        return ()
 
 
 def _require_dominance(
