@@ -1,0 +1,359 @@
+"""
+The tables of the reference, made from the code while the documentation is built.
+
+A line ``<!-- kit: NAME -->`` of a page is replaced by what the function NAME of this module returns.
+"""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import os
+import pkgutil
+import re
+import sys
+import textwrap
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[2]
+LINE_LENGTH = 100
+PLACEHOLDER = re.compile(r"^<!-- kit: (?P<name>\w+) -->$", re.MULTILINE)
+
+
+def set_up_django() -> None:
+    """Load the apps of the kit, in the host of the suite that has all of them; needs no service."""
+    from django.apps import apps
+
+    if not apps.ready:
+        os.environ.pop("DATABASE_URL", None)
+        os.environ.pop("REDIS_URL", None)
+        os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tests.hosts.full.settings")
+        if str(ROOT) not in sys.path:
+            sys.path.insert(0, str(ROOT))
+        import django
+
+        django.setup()
+
+
+def settings() -> str:
+    """Every setting: its type, its default and what its docstring says."""
+    from saas_kit.core.conf import all_settings
+
+    parts = []
+    for cls in sorted(all_settings(), key=lambda each: each.prefix):
+        declared = {
+            node.target.id: node
+            for node in _class_of(cls).body
+            if isinstance(node, ast.AnnAssign)
+            and isinstance(node.target, ast.Name)
+            and node.target.id.isupper()
+        }
+        docstrings = _docstrings_below(_class_of(cls).body)
+        parts.append(f"## `{_package_of(cls)}`\n")
+        for name, node in declared.items():
+            default = ast.unparse(node.value) if node.value else ""
+            constant = getattr(import_module(cls.__module__), default, None)
+            default = repr(constant) if isinstance(constant, str) else default
+            parts += [
+                f"### `{cls.prefix}{name}`\n",
+                f"Type: `{ast.unparse(node.annotation)}`. Default: `{default.replace("'", '"')}`.\n",
+                f"{_code(docstrings[name])}\n",
+            ]
+    return "\n".join(parts)
+
+
+def permissions() -> str:
+    """Every permission of the kit, with the roles that hold it."""
+    from saas_kit.core.permissions import Level, registered
+    from saas_kit.tenancy.roles import roles_granting
+
+    parts = []
+    for level in Level:
+        rows = [
+            (f"`{each.codename}`", each.label, ", ".join(roles_granting(each.codename, level=level)))
+            for each in registered(level=level)
+            if each.codename.startswith("saas_kit_")
+        ]
+        parts += [f"## At the level of the {level}\n", _table(("permission", "what for", "held by"), rows)]
+    return "\n".join(parts)
+
+
+def roles() -> str:
+    """Every system role, the highest of each level first."""
+    from saas_kit.core.permissions import Level
+    from saas_kit.tenancy.roles import system_roles
+
+    rows = [
+        (level, f"`{role.key}`", role.label, role.rank, role.organization_role or "")
+        for level in Level
+        for role in system_roles(level)
+    ]
+    return _table(("level", "key", "name", "rank", "counts in each organization as"), rows)
+
+
+def signals() -> str:
+    """Every signal, with its sender and its arguments."""
+    parts = []
+    for package in _packages("signals"):
+        body = ast.parse(inspect.getsource(import_module(f"{package}.signals"))).body
+        rows = [(f"`{name}`", _code(text)) for name, text in _docstrings_below(body).items()]
+        parts += [f"## `{package}.signals`\n", _table(("signal", "sender and arguments"), rows)]
+    return "\n".join(parts)
+
+
+def checks() -> str:
+    """Every system check, with its message and its hint."""
+    rows = []
+    for package in _packages("checks"):
+        module = import_module(f"{package}.checks")
+        tree = ast.parse(inspect.getsource(module))
+        for call in ast.walk(tree):
+            if isinstance(call, ast.Call) and _name_of(call.func) in ("Error", "Warning", "CheckWarning"):
+                keywords = {each.arg: _text_of(each.value, module) for each in call.keywords}
+                rows.append((keywords["id"], _text_of(call.args[0], module), keywords.get("hint", "")))
+    spread = [
+        (identifier.replace("…", label), message, hint)
+        for identifier, message, hint in rows
+        for label in (_setting_labels() if "…" in identifier else [""])
+    ]
+    return _table(
+        ("id", "message", "hint"), ((f"`{key}`", *(_code(text) for text in more)) for key, *more in sorted(spread))
+    )
+
+
+def errors() -> str:
+    """Every error of the services, with its code and its HTTP status."""
+    from saas_kit.api.exceptions import status_of
+    from saas_kit.core.exceptions import SaasKitError
+
+    for package in _packages("exceptions"):
+        import_module(f"{package}.exceptions")
+
+    def below(cls: type[SaasKitError], depth: int) -> Iterator[tuple[Any, ...]]:
+        for each in sorted(cls.__subclasses__(), key=lambda error: error.__name__):
+            if each.__module__.startswith("saas_kit."):
+                indent = "&emsp;" * depth
+                meaning = (inspect.getdoc(each) or "").partition("\n\nArgs:")[0]
+                path = f"`{each.__module__}.{each.__qualname__}`"
+                yield f"{indent}{path}", f"`{each.code}`", status_of(each()), meaning.replace("\n", " ")
+                yield from below(each, depth + 1)
+
+    return _table(("error", "`code`", "status", "meaning"), below(SaasKitError, 0))
+
+
+def services() -> str:
+    """Every service, with its arguments and the errors that it raises."""
+    parts = []
+    for package in _packages("services"):
+        module = import_module(f"{package}.services")
+        names = getattr(module, "__all__", None) or [
+            name
+            for name, value in vars(module).items()
+            if inspect.isfunction(value) and value.__module__ == module.__name__ and not name.startswith("_")
+        ]
+        parts.append(f"## `{package}.services`\n")
+        for name in names:
+            function = getattr(module, name)
+            if inspect.isfunction(function):
+                signature = _signature_of(inspect.unwrap(function))
+                parts += [f"### `{name}`\n", f"```python\n{signature}\n```\n", _prose(function)]
+    return "\n".join(parts)
+
+
+def fixtures() -> str:
+    """The fixtures of the pytest plugin."""
+    from saas_kit.testing import pytest_plugin
+
+    tree = ast.parse(inspect.getsource(pytest_plugin))
+    parts = []
+    for node in tree.body:
+        if isinstance(node, ast.FunctionDef) and any("fixture" in ast.unparse(d) for d in node.decorator_list):
+            text, _, example = inspect.cleandoc(ast.get_docstring(node) or "").partition("::\n")
+            code = inspect.cleandoc(example)
+            parts += [f"### `{node.name}`\n", f"{_code(text)}:\n\n```python\n{code}\n```\n"]
+    return "\n".join(parts)
+
+
+def commands() -> str:
+    """The management commands, as ``--help`` describes them."""
+    from django.core.management import get_commands, load_command_class
+
+    before = os.environ.get("COLUMNS")
+    os.environ["COLUMNS"] = "100"
+    try:
+        parts = []
+        for name, app in sorted(get_commands().items()):
+            if str(app).startswith("saas_kit."):
+                command = load_command_class(app, name)
+                help_text = command.create_parser("manage.py", name).format_help()
+                own, _, _ = help_text.partition("  --version")
+                parts += [f"## `{name}`\n", f"{command.help}\n", f"```text\n{_without_stock(own)}\n```\n"]
+    finally:
+        os.environ.pop("COLUMNS") if before is None else os.environ.update(COLUMNS=before)
+    return "\n".join(parts)
+
+
+def paths() -> str:
+    """Every path of the API with what it does and what it needs."""
+    from drf_spectacular.generators import SchemaGenerator
+
+    document = SchemaGenerator(urlconf="saas_kit.urls").get_schema(request=None, public=True)
+    groups: dict[str, list[tuple[str, ...]]] = {}
+    for path, operations in document["paths"].items():
+        for method, operation in operations.items():
+            needs = operation["description"].rpartition("\n\n")[2]
+            needs = needs.removeprefix("Needs ").removeprefix("the permission ").rstrip(".")
+            row = (f"`{method.upper()} {path}`", operation["summary"], needs)
+            groups.setdefault(operation["tags"][0], []).append(row)
+    parts = []
+    for tag, rows in sorted(groups.items()):
+        parts += [f"### {tag}\n", _table(("method and path", "what it does", "needs"), rows)]
+    return "\n".join(parts)
+
+
+def routes() -> str:
+    """The names by which a host replaces a view."""
+    from saas_kit.urls import router
+
+    rows = {}
+    for pattern in router.urls:
+        view = pattern.callback.cls
+        basename = pattern.callback.initkwargs.get("basename") if hasattr(pattern.callback, "actions") else None
+        name = (basename or pattern.name).replace("-", "_")
+        rows.setdefault(name, (f"`{name}`", f"`{view.__module__}.{view.__qualname__}`", f"`{pattern.pattern}`"))
+    return _table(("name", "view", "path"), rows.values())
+
+
+BLOCKS: Mapping[str, Callable[[], str]] = {
+    function.__name__: function
+    for function in (settings, permissions, roles, signals, checks, errors, services, fixtures, commands, paths, routes)
+}
+
+
+def expand(text: str) -> str:
+    """Return the text of a page with its placeholders replaced."""
+    return PLACEHOLDER.sub(lambda match: BLOCKS[match["name"]](), text)
+
+
+def _packages(module: str) -> list[str]:
+    import saas_kit
+
+    return [
+        each.name
+        for each in pkgutil.iter_modules(saas_kit.__path__, "saas_kit.")
+        if each.ispkg and _has_module(f"{each.name}.{module}") and each.name != "saas_kit.api"
+    ]
+
+
+def _has_module(name: str) -> bool:
+    try:
+        import_module(name)
+    except ModuleNotFoundError as error:
+        if error.name != name:
+            raise
+        return False
+    return True
+
+
+def _setting_labels() -> list[str]:
+    from saas_kit.core.conf import all_settings
+
+    return [cls.prefix.rstrip("_").lower() for cls in all_settings()]
+
+
+def _package_of(cls: type) -> str:
+    return cls.__module__.rpartition(".")[0]
+
+
+def _class_of(cls: type) -> ast.ClassDef:
+    (node,) = ast.parse(inspect.getsource(cls)).body
+    assert isinstance(node, ast.ClassDef)
+    return node
+
+
+def _docstrings_below(body: Sequence[ast.stmt]) -> dict[str, str]:
+    """Return the string that follows each assignment of a body, by the name that is assigned to."""
+    found = {}
+    for node, following in zip(body, body[1:], strict=False):
+        target = node.target if isinstance(node, ast.AnnAssign) else None
+        target = node.targets[0] if isinstance(node, ast.Assign) else target
+        if isinstance(target, ast.Name) and isinstance(following, ast.Expr):
+            found[target.id] = inspect.cleandoc(ast.literal_eval(following.value))
+    return found
+
+
+def _name_of(node: ast.expr) -> str:
+    return node.attr if isinstance(node, ast.Attribute) else getattr(node, "id", "")
+
+
+def _text_of(node: ast.expr, module: Any) -> str:
+    """Return a text as the source has it, with an ellipsis for what is known only while running."""
+    if isinstance(node, ast.Constant):
+        return str(node.value)
+    if isinstance(node, ast.JoinedStr):
+        return "".join(_text_of(each, module) for each in node.values)
+    if isinstance(node, ast.FormattedValue):
+        return _text_of(node.value, module)
+    constant = getattr(module, node.id, None) if isinstance(node, ast.Name) else None
+    return str(constant) if isinstance(constant, str | int) else "…"
+
+
+def _signature_of(function: Callable[..., Any]) -> str:
+    node = ast.parse(textwrap.dedent(inspect.getsource(function))).body[0]
+    assert isinstance(node, ast.FunctionDef)
+    arguments = [
+        argument.replace("=", " = ", 1).replace("''", '""') if ": " in argument else argument
+        for argument in re.split(r", (?=\*|\w+: )", ast.unparse(node.args))
+    ]
+    returns = f" -> {ast.unparse(node.returns)}" if node.returns else ""
+    line = f"{node.name}({', '.join(arguments)}){returns}"
+    if len(line) <= LINE_LENGTH:
+        return line
+    lines = ",\n    ".join(arguments)
+    return f"{node.name}(\n    {lines},\n){returns}"
+
+
+def _prose(function: Callable[..., Any]) -> str:
+    """Turn a docstring with its sections into Markdown."""
+    text = inspect.getdoc(function) or ""
+    lines = []
+    for line in text.splitlines():
+        if line.rstrip() in ("Args:", "Raises:", "Returns:"):
+            lines += [f"{line.strip()}", ""]
+        elif match := re.match(r"    (\w+): (.*)", line):
+            lines.append(f"- `{match[1]}`: {match[2]}")
+        else:
+            lines.append(f"  {line.strip()}" if line.startswith("     ") else line)
+    return _code("\n".join(lines)) + "\n"
+
+
+def _without_stock(help_text: str) -> str:
+    """Drop from a command's help the options that every command has."""
+    usage, _, options = help_text.partition("options:")
+    usage = re.sub(r"\s*\[--(version|settings|pythonpath|traceback|no-color|force-color|skip-checks)[^\]]*\]", "", usage)
+    usage = re.sub(r"\s*\[-v \{0,1,2,3\}\]", "", usage)
+    return f"{usage.split(chr(10) * 2)[0].strip()}\n\noptions:{options.rstrip()}"
+
+
+def _code(text: str) -> str:
+    return text.replace("``", "`")
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    cells = [[str(cell).replace("|", "\\|").replace("\n", " ") for cell in line] for line in lines]
+    return "\n".join(f"| {' | '.join(line)} |" for line in cells) + "\n"
+
+
+def setup(app: Any) -> dict[str, bool]:
+    """Connect the extension to Sphinx."""
+    set_up_django()
+
+    def replace(app: Any, name: str, source: list[str]) -> None:
+        source[0] = expand(source[0])
+
+    app.connect("source-read", replace)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}
