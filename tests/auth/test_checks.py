@@ -36,7 +36,12 @@ def test_a_host_that_is_set_up_has_nothing_to_hear():
             EMAIL_BACKEND,
             False,
         ),
-        ({"AUTHENTICATION_BACKENDS": [ALLAUTH_BACKEND]}, "E003", EMAIL_BACKEND, False),
+        (
+            {"AUTHENTICATION_BACKENDS": [ALLAUTH_BACKEND], "ACCOUNT_LOGIN_METHODS": {"username"}},
+            "E003",
+            EMAIL_BACKEND,
+            False,
+        ),
         ({"SAAS_KIT_AUTH_ACCESS_TOKEN_LIFETIME": timedelta(hours=1)}, "W003", "timedelta(minutes=5)", True),
         ({"SAAS_KIT_AUTH_SIGNING_KEY": django_settings.SECRET_KEY}, "W002", "Remove it", True),
         ({"AUTH_PASSWORD_VALIDATORS": []}, "W004", "AUTH_PASSWORD_VALIDATORS", True),

@@ -196,7 +196,7 @@ class TestLogin:
     @pytest.mark.parametrize(
         ("body", "field"),
         [
-            ({}, "email"),
+            ({}, "password"),
             ({"password": PASSWORD}, "email"),
             ({"email": "ann@example.com"}, "password"),
             ({"email": None, "password": PASSWORD}, "email"),
@@ -267,7 +267,7 @@ class TestRefresh:
     @pytest.mark.django_db(transaction=True)
     def test_i72_ends_it_for_good_under_atomic_requests(self, api, make_signed_in, monkeypatch):
         """The error's answer must not roll the end of the session back."""
-        monkeypatch.setitem(connection.settings_dict, "ATOMIC_REQUESTS", True)
+        monkeypatch.setitem(connection.settings_dict, "ATOMIC_REQUESTS", True)  # noqa: FBT003
         signed_in = make_signed_in()
         assert api("post", "refresh/", {"refresh": signed_in.refresh}).status_code == 200
 
