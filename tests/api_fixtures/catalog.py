@@ -1,0 +1,94 @@
+"""Every operation of accounts, organizations, teams and people, with a body that is good for it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from saas_kit.teams.services import delete_team
+from saas_kit.tenancy import services
+from tests.api_fixtures.operations import Operation
+from tests.api_fixtures.rows import reference
+from tests.api_fixtures.world import World
+
+
+def _of(caller: str, **more: str) -> Callable[[World], dict[str, Any]]:
+    return lambda world: {"user": reference(world.people[caller]), **more}
+
+
+def _clerk(**more: str) -> Callable[[World], dict[str, Any]]:
+    return lambda world: {"user": reference(world.clerk), **more}
+
+
+def _is(**body: Any) -> Callable[[World], dict[str, Any]]:
+    return lambda world: dict(body)
+
+
+TENANCY = (
+    Operation("GET accounts/"),
+    Operation("POST accounts/", _is(name="New")),
+    Operation("GET accounts/{id}/"),
+    Operation("PUT accounts/{id}/", _is(name="Other")),
+    Operation("PATCH accounts/{id}/", _is(name="Other")),
+    Operation("DELETE accounts/{id}/"),
+    Operation(
+        "POST accounts/{id}/restore/",
+        prepare=lambda world: services.delete_account(world.a.account, actor=None),
+    ),
+    Operation("POST accounts/{id}/transfer/", _clerk()),
+    Operation("GET accounts/{account_id}/members/"),
+    Operation("POST accounts/{account_id}/members/", _of("viewer", role="member")),
+    Operation("GET accounts/{account_id}/members/{id}/"),
+    Operation("PATCH accounts/{account_id}/members/{id}/", _is(role="admin")),
+    Operation("DELETE accounts/{account_id}/members/{id}/"),
+    Operation("GET organizations/"),
+    Operation("POST organizations/", lambda world: {"account": str(world.a.account.pk), "name": "New"}),
+    Operation("GET organizations/{id}/"),
+    Operation("PUT organizations/{id}/", _is(name="Other")),
+    Operation("PATCH organizations/{id}/", _is(name="Other")),
+    Operation("DELETE organizations/{id}/"),
+    Operation(
+        "POST organizations/{id}/restore/",
+        prepare=lambda world: services.delete_organization(world.a.organization, actor=None),
+    ),
+    Operation("POST organizations/{id}/leave/"),
+    Operation("GET organizations/{organization_id}/members/"),
+    Operation("POST organizations/{organization_id}/members/", _clerk(role="member")),
+    Operation("GET organizations/{organization_id}/members/{id}/"),
+    Operation("PATCH organizations/{organization_id}/members/{id}/", _is(role="viewer")),
+    Operation("DELETE organizations/{organization_id}/members/{id}/"),
+    Operation("GET permissions/"),
+)
+
+TEAMS = (
+    Operation("GET teams/"),
+    Operation("POST teams/", lambda world: {"organization": str(world.a.organization.pk), "name": "New"}),
+    Operation("GET teams/{id}/"),
+    Operation("PUT teams/{id}/", _is(name="Other")),
+    Operation("PATCH teams/{id}/", _is(name="Other")),
+    Operation("DELETE teams/{id}/"),
+    Operation("POST teams/{id}/restore/", prepare=lambda world: delete_team(world.a.team, actor=None)),
+    Operation("GET teams/{team_id}/members/"),
+    Operation("POST teams/{team_id}/members/", _of("viewer")),
+    Operation("GET teams/{team_id}/members/{id}/"),
+    Operation("PATCH teams/{team_id}/members/{id}/", _is(role="lead")),
+    Operation("DELETE teams/{team_id}/members/{id}/"),
+)
+
+USERS = (
+    Operation("GET users/"),
+    Operation(
+        "POST users/",
+        lambda world: {
+            "organization": str(world.a.organization.pk),
+            "email": "new@example.com",
+            "role": "member",
+        },
+    ),
+    Operation("GET users/{id}/"),
+    Operation("PUT users/{id}/", lambda world: {"email": world.people["target"].email}),
+    Operation("PATCH users/{id}/", _is()),
+    Operation("DELETE users/{id}/"),
+)
+
+ALL = (*TENANCY, *TEAMS, *USERS)

@@ -1,0 +1,193 @@
+"""Two customers with everybody who may or may not do something with what the first of them has."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+
+from tests.api_fixtures.clients import ApiClient
+from tests.api_fixtures.rows import reference
+
+CANARY = "canary"
+"""Part of every text of the other customer's."""
+
+
+@dataclass(frozen=True)
+class Tenant:
+    """One customer's objects, each belonging to the one before it where the paths nest."""
+
+    account: Any
+    account_membership: Any
+    organization: Any
+    membership: Any
+    team: Any
+    team_membership: Any
+    person: Any
+
+    def part(self, template: str, parameter: str) -> Any:
+        """Return the object that a parameter of a path stands for."""
+        segments = template.split("/")
+        noun = segments[segments.index(f"{{{parameter}}}") - 1]
+        if noun == "members":
+            noun = f"{segments[0]} members"
+        return {
+            "accounts": self.account,
+            "accounts members": self.account_membership,
+            "organizations": self.organization,
+            "organizations members": self.membership,
+            "teams": self.team,
+            "teams members": self.team_membership,
+            "users": self.person,
+        }[noun]
+
+    def path(self, template: str, **replaced: Any) -> str:
+        """Fill in the parameters of a path with this customer's objects, or with other keys."""
+        for parameter in parameters_of(template):
+            key = replaced.get(parameter) or self.part(template, parameter).pk
+            template = template.replace(f"{{{parameter}}}", str(key))
+        return template
+
+
+def parameters_of(template: str) -> list[str]:
+    """Return the names of a path's parameters, from left to right."""
+    return [part[1:-1] for part in template.split("/") if part.startswith("{")]
+
+
+@dataclass
+class World:
+    """
+    Customers ``a``, ``a2`` and ``b``, and who calls.
+
+    Attributes:
+        people: Who calls. ``anon`` is nobody and ``outsider`` somebody without any membership; ``viewer``,
+            ``member``, ``admin`` and ``owner`` have that role in ``a``'s organization; ``lead`` and ``target`` are
+            members there and in its team, which the first leads; ``target`` is the person that operations are
+            about. ``account_member``, ``account_admin`` and ``account_owner`` have that role in ``a``'s account and
+            no membership of the organization. ``b_owner`` owns ``b``. ``superuser`` and ``staff`` are one person,
+            without and with staff access. ``owner`` owns ``a2`` as well, and its account, of which
+            ``account_owner`` is an admin. ``dual`` is a viewer in ``a``, an admin in ``b`` and leads a team there.
+        clerk: A member of ``a``'s account who is in none of its organizations.
+    """
+
+    a: Tenant
+    a2: Tenant
+    b: Tenant
+    people: dict[str, Any]
+    clerk: Any
+    sign_in: Callable[..., ApiClient]
+
+    def __post_init__(self) -> None:
+        self._clients: dict[str, ApiClient] = {}
+
+    def client(self, caller: str) -> ApiClient:
+        """Return a client that sends the caller's token."""
+        if caller not in self._clients:
+            self._clients[caller] = self.sign_in(self.people[caller])
+        return self._clients[caller]
+
+    def unknown_key(self, row: Any) -> Any:
+        """Return a key of the kind of a row's that no row has."""
+        return uuid4() if isinstance(row.pk, UUID) else 987_654_321
+
+    def unknown_reference(self, row: Any) -> Any:
+        """Return a key that no row has as a body names it."""
+        key = self.unknown_key(row)
+        return key if isinstance(key, int) else str(key)
+
+
+def _names(**names: str) -> dict[str, str]:
+    """Return the names that the host's people have."""
+    from django.contrib.auth import get_user_model
+
+    known = {field.name for field in get_user_model()._meta.concrete_fields}
+    return {name: value for name, value in names.items() if name in known}
+
+
+@pytest.fixture
+def world(
+    make_user: Callable[..., Any],
+    make_account: Callable[..., Any],
+    make_organization: Callable[..., Any],
+    make_membership: Callable[..., Any],
+    make_account_membership: Callable[..., Any],
+    make_team: Callable[..., Any],
+    make_team_membership: Callable[..., Any],
+    client_for: Callable[..., ApiClient],
+) -> World:
+    """Two customers, a third that one owner shares with the first, and a caller of every kind."""
+    people: dict[str, Any] = {"anon": None}
+    for name in (
+        *("outsider", "viewer", "member", "lead", "admin", "owner", "target"),
+        *("account_member", "account_admin", "account_owner", "dual"),
+    ):
+        people[name] = make_user(f"{name.replace('_', '-')}@example.com", **_names(first_name=name))
+    people["superuser"] = people["staff"] = make_user("superuser@example.com", superuser=True)
+    clerk = make_user("clerk@example.com")
+
+    account = make_account("Acme", owner=people["account_owner"])
+    for role in ("member", "admin"):
+        make_account_membership(account, user=people[f"account_{role}"], role=role)
+    account_membership = make_account_membership(account, user=clerk)
+    organization = make_organization("Acme Berlin", account=account, owner=people["owner"])
+    for name in ("viewer", "member", "admin"):
+        make_membership(organization, user=people[name], role=name)
+    make_membership(organization, user=people["dual"], role="viewer")
+    make_membership(organization, user=people["lead"], role="member")
+    membership = make_membership(organization, user=people["target"], role="member")
+    team = make_team("Engineering", organization=organization)
+    make_team_membership(team, user=people["lead"], role="lead")
+    team_membership = make_team_membership(team, user=people["target"])
+    a = Tenant(account, account_membership, organization, membership, team, team_membership, people["target"])
+
+    owner = people["owner"]
+    account = make_account("Acme Two", owner=owner)
+    organization = make_organization("Acme Two Paris", account=account, owner=owner)
+    team = make_team("Sales", organization=organization)
+    a2 = Tenant(
+        account,
+        account.memberships.get(),
+        organization,
+        organization.memberships.get(),
+        team,
+        make_team_membership(team, user=owner),
+        owner,
+    )
+
+    make_account_membership(a2.account, user=people["account_owner"], role="admin")
+
+    people["b_owner"] = b_owner = make_user(
+        f"{CANARY}-owner@example.com", **_names(first_name=CANARY, last_name=CANARY, full_name=CANARY)
+    )
+    metadata = {CANARY: CANARY}
+    account = make_account(
+        f"The {CANARY} account", owner=b_owner, slug=f"{CANARY}-account", metadata=metadata
+    )
+    organization = make_organization(
+        f"The {CANARY} organization",
+        account=account,
+        owner=b_owner,
+        slug=f"{CANARY}-organization",
+        metadata=metadata,
+    )
+    make_membership(organization, user=people["dual"], role="admin")
+    team = make_team(
+        f"The {CANARY} team", organization=organization, slug=f"{CANARY}-team", description=f"A {CANARY}."
+    )
+    make_team_membership(team, user=people["dual"], role="lead")
+    b = Tenant(
+        account,
+        account.memberships.get(),
+        organization,
+        organization.memberships.get(user=b_owner),
+        team,
+        make_team_membership(team, user=b_owner),
+        b_owner,
+    )
+    return World(a, a2, b, people, clerk, client_for)
+
+
+__all__ = ["CANARY", "Tenant", "World", "parameters_of", "reference", "world"]
