@@ -135,19 +135,23 @@ class OrganizationViewSet(RestoreModelMixin, TenantViewSet, ModelViewSet):
         return queryset if organization is None else queryset.filter(pk=organization.pk)
 
     def create(self, request: Request, *args: Any, **kwargs: Any) -> Response:
-        """Create an organization in the body's account, else in the caller's only one."""
+        """Create an organization in the body's account, else the active organization's, else the caller's only one."""
         self.account = self._account_of(request)
         self.check_object_permissions(request, self.account)
         return super().create(request, *args, **kwargs)
 
     def _account_of(self, request: Request) -> Account:
+        accounts = Account.objects.all()
+        active = active_organization(request)
+        if active is not None:
+            accounts = accounts.filter(pk=active.account_id)
         body = request.data if isinstance(request.data, Mapping) else {}
         if "account" in body:
-            field = AccountField()
+            field = AccountField(queryset=accounts)
             field.bind("account", self.get_input_serializer())
             account: Account = field.run_as_body_field(body["account"])
             return account
-        granting = list(Account.objects.visible_to(self.actor, AccountPermission.CREATE_ORGANIZATION)[:2])
+        granting = list(accounts.visible_to(self.actor, AccountPermission.CREATE_ORGANIZATION)[:2])
         if not granting:
             raise NotAllowed
         if len(granting) > 1:

@@ -10,6 +10,7 @@ from django.db.models import Exists, OuterRef, QuerySet
 from django_filters import rest_framework as filters
 
 from saas_kit.auth.identity import users_with_email
+from saas_kit.tenancy.api.narrowing import active_organization
 from saas_kit.tenancy.models import Membership
 from saas_kit.tenancy.permissions import OrganizationPermission
 
@@ -20,8 +21,8 @@ class UserFilter(filters.FilterSet):
     """
     Filters people.
 
-    What concerns memberships is asked of one membership, in an organization that the caller may see: a filter
-    tells nothing of where else somebody is a member.
+    What concerns memberships is asked of one membership, in an organization that the caller may see (the active
+    one, where the request is narrowed): a filter tells nothing of where else somebody is a member.
     """
 
     organization = filters.UUIDFilter(help_text="The id of an organization that they are in.", method="keep")
@@ -45,6 +46,9 @@ class UserFilter(filters.FilterSet):
         if not values:
             return queryset
         visible = Membership.objects.visible_to(self.request.user, OrganizationPermission.VIEW_MEMBERS)
+        organization = active_organization(self.request)
+        if organization is not None:
+            visible = visible.in_organization(organization)
         return queryset.filter(Exists(visible.filter(user=OuterRef("pk"), **values)))
 
     def keep(self, queryset: QuerySet[Any], name: str, value: Any) -> QuerySet[Any]:
