@@ -51,7 +51,7 @@ class UserAdmin(django_admin.UserAdmin):
         (None, {"classes": ("wide",), "fields": ("email", "usable_password", "password1", "password2")}),
     )
 
-    def save_model(self, request: HttpRequest, obj: User, form: Any, change: bool) -> None:
+    def save_model(self, request: Any, obj: User, form: Any, change: bool) -> None:
         if not change:
             password = form.cleaned_data["password1"] if obj.has_usable_password() else None
             created = services.create_user(email=obj.email, password=password, actor=request.user)
@@ -108,10 +108,10 @@ class SessionAdmin(admin.ModelAdmin):
 
     def has_revoke_permission(self, request: HttpRequest) -> bool:
         """Tell whether somebody may end sessions: who may delete them in Django's terms."""
-        return request.user.has_perm("saas_kit_auth.delete_session")  # type: ignore[union-attr]
+        return request.user.has_perm("saas_kit_auth.delete_session")
 
     @admin.action(description=_("End the selected sessions"), permissions=["revoke"])
-    def revoke(self, request: HttpRequest, queryset: QuerySet[Session]) -> None:
+    def revoke(self, request: Any, queryset: QuerySet[Session]) -> None:
         live = list(queryset.filter(revoked_at__isnull=True))
         for session in live:
             services.revoke_session(session, actor=request.user)

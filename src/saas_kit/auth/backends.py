@@ -15,7 +15,7 @@ from saas_kit.auth.identity import username_field, users_with_email
 from saas_kit.core import caller
 
 
-class EmailBackend(AuthenticationBackend):  # type: ignore[misc]
+class EmailBackend(AuthenticationBackend):
     """
     Takes ``email``, or ``username`` where the user model has one, and ``password``.
 

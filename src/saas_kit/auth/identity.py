@@ -35,9 +35,12 @@ def has_field(name: str) -> bool:
 
 def users_with_email(email: str) -> QuerySet[Any]:
     """Return the people who have an address, in any case of letters: one at most, unless the host has it twice."""
-    model = get_user_model()
+    model: type[Any] = get_user_model()
     lookup = "exact" if issubclass(model, AbstractEmailUser) else "iexact"
-    return model._default_manager.filter(**{f"{email_field()}__{lookup}": normalize_email(email)})
+    people: QuerySet[Any] = model._default_manager.filter(
+        **{f"{email_field()}__{lookup}": normalize_email(email)}
+    )
+    return people
 
 
 def has_verified_email(user: AbstractBaseUser) -> bool:
@@ -59,7 +62,8 @@ def register_caller_parts() -> None:
         return caller.JSONRows(addresses.filter(user=user, verified=True), "email")
 
     def authenticators(user: OuterRef) -> caller.JSONRows:
-        return caller.JSONRows(apps.get_model("mfa.Authenticator")._base_manager.filter(user=user), "type")
+        model = apps.get_model("mfa", "Authenticator")  # type: ignore[misc]
+        return caller.JSONRows(model._base_manager.filter(user=user), "type")
 
     if apps.is_installed("allauth.account"):
         caller.register_part(VERIFIED_EMAILS_PART, verified_emails)

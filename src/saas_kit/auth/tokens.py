@@ -129,7 +129,7 @@ class SessionToken(Token):
 class AccessToken(SessionToken):
     """Signs one request after another, for minutes; never beyond its session."""
 
-    token_type = "access"  # noqa: S105 - a kind, not a secret
+    token_type: ClassVar[str] = "access"  # type: ignore[misc]  # noqa: S105 - a kind, not a secret
 
     @classmethod
     def for_session(cls, session: Session) -> Self:
@@ -141,7 +141,7 @@ class AccessToken(SessionToken):
 class RefreshToken(SessionToken):
     """Gets the next pair of tokens, once."""
 
-    token_type = "refresh"  # noqa: S105
+    token_type: ClassVar[str] = "refresh"  # type: ignore[misc]  # noqa: S105
 
     @classmethod
     def for_session(cls, session: Session) -> Self:

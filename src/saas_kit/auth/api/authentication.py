@@ -41,8 +41,8 @@ class SessionTokenAuthentication(BaseAuthentication):
         except (ValueError, TokenError) as error:
             raise InvalidToken from error
         sessions = Session.objects.all() if self.take_ended else Session.objects.live()
-        sessions = caller.annotate_parts(sessions.select_related("user"), user="user_id")
-        session = sessions.filter(pk=token.session_id).first()
+        found = sessions.filter(pk=token.session_id).select_related("user")
+        session = caller.annotate_parts(found, user="user_id").first()
         if session is None or str(session.user_id) != token.user_id:
             raise SessionEnded
         caller.take_parts(session, session.user)
@@ -52,7 +52,7 @@ class SessionTokenAuthentication(BaseAuthentication):
         return SCHEME
 
 
-class SessionTokenScheme(OpenApiAuthenticationExtension):
+class SessionTokenScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
     """Describes the tokens in the schema."""
 
     target_class = SessionTokenAuthentication

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from django.contrib.auth import authenticate
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.core.exceptions import ObjectDoesNotExist
 from django.db import transaction
-from django.http import HttpResponseBase
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.debug import sensitive_variables
 from rest_framework import status
+from rest_framework.authentication import BaseAuthentication
 from rest_framework.exceptions import ErrorDetail, ValidationError
 from rest_framework.generics import CreateAPIView
 from rest_framework.request import Request
@@ -49,7 +49,7 @@ class AuthView(ApiViewMixin):
     )
 
 
-class LoginView(AuthView, stock.LoginView):  # type: ignore[misc]
+class LoginView(AuthView, stock.LoginView):
     """
     Sign in with an address and a password.
 
@@ -75,9 +75,10 @@ class LoginView(AuthView, stock.LoginView):  # type: ignore[misc]
         credentials = self.serializer.validated_data
         if "email" in credentials:
             credentials = {name: value for name, value in credentials.items() if name != "username"}
-        self.user = authenticate(self.request._request, **credentials)
-        if self.user is None:
+        user = authenticate(self.request._request, **credentials)
+        if user is None:
             raise InvalidCredentials
+        self.user: AbstractBaseUser = user
         self.tokens = _open_session(self.user, self.request)
 
     def get_response(self) -> Response:
@@ -118,7 +119,7 @@ class RegisterView(AuthView, CreateAPIView):  # type: ignore[type-arg]
         return services.create_user(**validated_data)
 
 
-class RefreshView(AuthView, GenericApiView):  # type: ignore[misc]
+class RefreshView(AuthView, GenericApiView):
     """Take a refresh token for the next pair."""
 
     authentication_classes = ()
@@ -134,7 +135,7 @@ class RefreshView(AuthView, GenericApiView):  # type: ignore[misc]
     extra_errors = {"post": (401,)}
 
     @classmethod
-    def as_view(cls, **initkwargs: Any) -> Callable[..., HttpResponseBase]:
+    def as_view(cls, **initkwargs: Any) -> Any:
         # what a reused token ends stays ended, although the answer is an error
         return transaction.non_atomic_requests(super().as_view(**initkwargs))
 
@@ -146,7 +147,7 @@ class RefreshView(AuthView, GenericApiView):  # type: ignore[misc]
         return Response({"access": tokens.access, "refresh": tokens.refresh})
 
 
-class LogoutView(AuthView, stock.LogoutView):  # type: ignore[misc]
+class LogoutView(AuthView, stock.LogoutView):
     """Sign out."""
 
     http_method_names = ("post",)
@@ -160,7 +161,7 @@ class LogoutView(AuthView, stock.LogoutView):  # type: ignore[misc]
         "the body has to be of the same session. Signing out twice is not an error."
     }
 
-    def get_authenticators(self) -> list[SessionTokenAuthentication]:
+    def get_authenticators(self) -> list[BaseAuthentication]:
         return [SessionTokenAuthentication(take_ended=True)]
 
     def logout(self, request: Request) -> Response:
@@ -168,7 +169,8 @@ class LogoutView(AuthView, stock.LogoutView):  # type: ignore[misc]
         serializer.is_valid(raise_exception=True)
         if "refresh" in serializer.validated_data:
             self._require_own(serializer.validated_data["refresh"])
-        services.revoke_session(request.auth, actor=request.user)
+        session: Any = request.auth
+        services.revoke_session(session, actor=self.actor)
         return Response(status=status.HTTP_204_NO_CONTENT)
 
     def _require_own(self, refresh: str) -> None:
@@ -181,7 +183,7 @@ class LogoutView(AuthView, stock.LogoutView):  # type: ignore[misc]
             raise ValidationError({"refresh": [error]})
 
 
-class LogoutAllView(AuthView, ApiView):  # type: ignore[misc]
+class LogoutAllView(AuthView, ApiView):
     """Sign out everywhere."""
 
     required_permissions = {"post": Access.AUTHENTICATED}
@@ -193,11 +195,11 @@ class LogoutAllView(AuthView, ApiView):  # type: ignore[misc]
 
     def post(self, request: Request) -> Response:
         """End all sessions of the caller."""
-        services.revoke_sessions(request.user, actor=request.user)
+        services.revoke_sessions(self.actor, actor=self.actor)
         return Response(status=status.HTTP_204_NO_CONTENT)
 
 
-class MeView(AuthView, RetrieveModelMixin, UpdateModelMixin, stock.UserDetailsView):  # type: ignore[misc]
+class MeView(AuthView, RetrieveModelMixin, UpdateModelMixin, stock.UserDetailsView):
     """The caller's own profile."""
 
     required_permissions = {
@@ -219,14 +221,13 @@ class MeView(AuthView, RetrieveModelMixin, UpdateModelMixin, stock.UserDetailsVi
     }
 
     def get_object(self) -> Any:
-        user = self.request.user
         if self.request.method not in ("GET", "HEAD"):
             # it may have been changed since the request began
             try:
-                user.refresh_from_db()
+                self.actor.refresh_from_db()
             except ObjectDoesNotExist:
                 raise SessionEnded from None
-        return user
+        return self.actor
 
     def get_input_serializer(self, *args: Any, **kwargs: Any) -> BaseSerializer[Any]:
         """Return the serializer of the body."""

@@ -91,8 +91,9 @@ def deactivate_user(user: AbstractBaseUser, *, actor: AbstractBaseUser | None) -
 
 
 def _username_for(user: AbstractBaseUser, name: str, email: str) -> str:
+    field: Any = user._meta.get_field(name)
     try:
-        user._meta.get_field(name).run_validators(email)
+        field.run_validators(email)
     except ValidationError:
         return f"user-{secrets.token_hex(8)}"  # too long, or with characters that usernames do not have
     taken = type(user)._default_manager.filter(**{name: email}).exists()
@@ -109,7 +110,7 @@ def _validate_fields(user: AbstractBaseUser) -> None:
 
 
 @sensitive_variables("password")
-def _validate_password(password: str, user: AbstractBaseUser) -> None:
+def _validate_password(password: str, user: Any) -> None:
     problems = []
     if not PASSWORD_MIN_LENGTH <= len(password) <= PASSWORD_MAX_LENGTH:
         limits = {"min": PASSWORD_MIN_LENGTH, "max": PASSWORD_MAX_LENGTH}
