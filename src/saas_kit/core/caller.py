@@ -23,7 +23,7 @@ class JSONRows(Subquery):
     """
     Some fields of a query's rows as one JSON array of arrays; empty where there are no rows.
 
-    Needs a database with ``json_agg`` (PostgreSQL) or ``json_group_array`` (SQLite).
+    Needs a database with ``jsonb_agg`` (PostgreSQL) or ``json_group_array`` (SQLite).
     """
 
     output_field = JSONField()
@@ -41,7 +41,7 @@ class JSONRows(Subquery):
         quote = connection.ops.quote_name
         row = ", ".join(f"_row.{quote(column)}" for column in self.columns)
         if connection.vendor == "postgresql":
-            rows = f"COALESCE(json_agg(json_build_array({row})), '[]'::json)"
+            rows = f"COALESCE(jsonb_agg(jsonb_build_array({row})), '[]'::jsonb)"
         else:
             rows = f"json_group_array(json_array({row}))"
         template = f"(SELECT {rows} FROM (%(subquery)s) _row)"  # noqa: S608 - names of our own
