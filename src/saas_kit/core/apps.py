@@ -5,8 +5,6 @@ from __future__ import annotations
 from django.apps import AppConfig
 from django.core.checks import Tags, register
 
-from saas_kit.core import checks
-
 
 class KitAppConfig(AppConfig):
     """An app of the kit: registers the checks that concern all of them, once however many are installed."""
@@ -14,5 +12,7 @@ class KitAppConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        register(checks.check_settings_types, Tags.compatibility)
-        register(checks.check_settings_names, Tags.compatibility)
+        from saas_kit.core import checks
+
+        for check in checks.ALL:
+            register(check, Tags.compatibility)

@@ -1,4 +1,4 @@
-"""System checks that concern every app: settings of the wrong type, and names that nobody reads."""
+"""System checks that concern every app: settings, and models that hosts derive from the kit's."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from django.core import checks
 from django.core.checks import CheckMessage, Error
 
 from saas_kit.core.conf import all_settings, matches
+from saas_kit.core.deletion import soft_deletable_models
+from saas_kit.core.models import AliveManager
 
 
 def check_settings_types(**kwargs: object) -> list[CheckMessage]:
@@ -45,3 +47,20 @@ def check_settings_names(**kwargs: object) -> list[CheckMessage]:
                 checks.Warning(f"{name} is not a setting of the kit.", hint=hint, id="saas_kit.W001")
             )
     return messages
+
+
+def check_soft_deletable_managers(**kwargs: object) -> list[CheckMessage]:
+    """Report each soft-deletable model whose default manager finds what was deleted."""
+    return [
+        Error(
+            f"The default manager of {model._meta.label} finds rows that are deleted.",
+            hint="Set objects = AliveManager.from_queryset(...)(), with AliveManager from saas_kit.core.models.",
+            obj=model,
+            id="saas_kit.E002",
+        )
+        for model in soft_deletable_models()
+        if not isinstance(model._default_manager, AliveManager)
+    ]
+
+
+ALL = (check_settings_types, check_settings_names, check_soft_deletable_managers)

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from django.contrib import admin, messages
 from django.db.models import QuerySet
@@ -22,10 +22,10 @@ from saas_kit.tenancy.models import (
 class SoftDeletableAdmin(admin.ModelAdmin):
     """Shows the deleted too, and deletes and restores through the services."""
 
-    list_filter: Any = ("status", ("deleted_at", admin.EmptyFieldListFilter))
-    readonly_fields: Any = ("id", "status", "created_at", "updated_at", "deleted_at")
-    search_fields: Any = ("name", "slug", "=id")
-    actions: Any = ("restore", "suspend", "reinstate")
+    list_filter: ClassVar[Any] = ("status", ("deleted_at", admin.EmptyFieldListFilter))
+    readonly_fields: ClassVar[Any] = ("id", "status", "created_at", "updated_at", "deleted_at")
+    search_fields: ClassVar[Any] = ("name", "slug", "=id")
+    actions: ClassVar[Any] = ("restore", "suspend", "reinstate")
 
     def get_queryset(self, request: Any) -> QuerySet[Any]:
         rows: QuerySet[Any] = self.model.all_objects.order_by(*self.get_ordering(request))
@@ -128,7 +128,7 @@ class OrganizationAdmin(SoftDeletableAdmin):
     list_display = ("name", "slug", "account", "status", "created_at", "deleted_at")
     list_select_related = ("account",)
     autocomplete_fields = ("account",)
-    fields: Any = (
+    fields: ClassVar[Any] = (
         "id",
         "account",
         "name",
