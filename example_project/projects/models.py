@@ -8,7 +8,7 @@ from django.db import models
 from django.db.models.functions import Coalesce, Lower
 from django.utils.translation import gettext_lazy as _
 
-from saas_kit.core.models import SoftDeletable, SoftDeletableQuerySet
+from saas_kit.core.models import AliveManager, SoftDeletable, SoftDeletableQuerySet
 from saas_kit.tenancy.models import Membership, OrganizationOwned, OrganizationOwnedQuerySet
 
 
@@ -31,7 +31,7 @@ class Project(OrganizationOwned, SoftDeletable):
     name = models.CharField(_("name"), max_length=120)
     description = models.TextField(_("description"), max_length=2000, blank=True, default="")
 
-    objects = ProjectQuerySet.as_manager()
+    objects = AliveManager.from_queryset(ProjectQuerySet)()
     all_objects = models.Manager.from_queryset(ProjectQuerySet)()
 
     class Meta:
@@ -87,7 +87,7 @@ class Task(OrganizationOwned, SoftDeletable):
         verbose_name=_("assignee"),
     )
 
-    objects = TaskQuerySet.as_manager()
+    objects = AliveManager.from_queryset(TaskQuerySet)()
     all_objects = models.Manager.from_queryset(TaskQuerySet)()
 
     class Meta:

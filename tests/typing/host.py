@@ -45,7 +45,7 @@ def roles() -> tuple[Role, list[Permission]]:
     return get_role("owner"), registered(level=Level.ORGANIZATION)
 
 
-class Thing(models.Model):
+class Thing(models.Model):  # noqa: DJ008 - it has only a key
     id = models.UUIDField(primary_key=True, default=uuid7)
 
 
