@@ -21,7 +21,7 @@ DATA_DIR.mkdir(exist_ok=True)
 EMBEDDED_DATABASE = DATA_DIR / "db.sqlite3"
 
 env = environ.Env()
-env.read_env(BASE_DIR / ".env")
+env.read_env(env.str("ENV_FILE", default=str(BASE_DIR / ".env")))
 
 # What the project is for
 
@@ -29,7 +29,7 @@ DEMO = env.bool("DEMO", default=False)
 DEBUG = env.bool("DEBUG", default=DEMO)
 
 _DEVELOPMENT_KEY = "a key that everybody knows, good for development only"
-_SHORTEST_KEY = 32
+_SHORTEST_KEY = 50
 
 SECRET_KEY = env.str("SECRET_KEY", default=_DEVELOPMENT_KEY if DEBUG else "")
 if not DEBUG and (SECRET_KEY == _DEVELOPMENT_KEY or len(SECRET_KEY) < _SHORTEST_KEY):
@@ -104,9 +104,14 @@ TEMPLATES = [
 def _database() -> dict[str, Any]:
     url = env.str("DATABASE_URL", default="")
     if not url and env.str("DB_NAME", default=""):
-        parts = ("NAME", "USER", "PASSWORD", "HOST", "PORT")
-        database: dict[str, Any] = {part: env.str(f"DB_{part}", default="") for part in parts}
-        database["ENGINE"] = "django.db.backends.postgresql"
+        database: dict[str, Any] = {
+            "ENGINE": "django.db.backends.postgresql",
+            "NAME": env.str("DB_NAME"),
+            "USER": env.str("DB_USER", default=""),
+            "PASSWORD": env.str("DB_PASSWORD", default=""),
+            "HOST": env.str("DB_HOST", default=""),
+            "PORT": env.str("DB_PORT", default=""),
+        }
     else:
         database = dict(env.db_url_config(url or f"sqlite:///{EMBEDDED_DATABASE}"))
     if database["ENGINE"] == "django.db.backends.sqlite3":
@@ -123,9 +128,8 @@ def _database() -> dict[str, Any]:
 
 def _redis_url() -> str:
     url, host = env.str("REDIS_URL", default=""), env.str("REDIS_HOST", default="")
-    if url or not host:
-        return url
-    return f"redis://{host}:{env.int('REDIS_PORT', default=6379)}/{env.int('REDIS_DB', default=0)}"
+    port, number = env.int("REDIS_PORT", default=6379), env.int("REDIS_DB", default=0)
+    return f"redis://{host}:{port}/{number}" if host and not url else url
 
 
 DATABASES = {"default": _database()}

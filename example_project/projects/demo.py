@@ -26,7 +26,7 @@ from saas_kit.tenancy.models import (
 )
 from saas_kit.tenancy.services import add_account_member, add_member, create_account, create_organization
 
-PASSWORD = "try-it-out-42"
+PASSWORD = "try-it-out-42"  # noqa: S105 - the demo tells it to everybody
 STAFF = "staff@example.com"
 
 
