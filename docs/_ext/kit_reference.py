@@ -205,7 +205,7 @@ def paths() -> str:
     for path, operations in document["paths"].items():
         for method, operation in operations.items():
             needs = operation["description"].rpartition("\n\n")[2]
-            needs = needs.removeprefix("Needs ").removeprefix("the permission ").rstrip(".")
+            needs = needs.removeprefix("Needs ").removeprefix("the permission ").removeprefix("Open to ").rstrip(".")
             row = (f"`{method.upper()} {path}`", operation["summary"], needs)
             groups.setdefault(operation["tags"][0], []).append(row)
     parts = []
