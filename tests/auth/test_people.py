@@ -13,9 +13,10 @@ from django.db import connection
 from saas_kit.audit.models import Event
 from saas_kit.auth import services, signals
 from saas_kit.auth.exceptions import EmailTaken, WeakPassword
-from saas_kit.auth.identity import email_field, has_mfa, has_verified_email
+from saas_kit.auth.identity import email_field, has_mfa, has_verified_email, username_field
 from saas_kit.auth.models import Session
 from saas_kit.core.exceptions import InvalidInput
+from saas_kit.core.ids import uuid7
 from tests.auth.conftest import PASSWORD
 
 pytestmark = pytest.mark.django_db
@@ -220,13 +221,15 @@ class TestDeactivate:
 @pytest.mark.postgresql
 @pytest.mark.django_db(transaction=True)
 def test_i57_two_parallel_sign_ups_make_one_person(make_person):
-    """Whatever the user model: Django's own has no constraint on the address."""
+    """Whatever the user model: Django's own has no constraint on the address, and usernames may differ."""
+    name = username_field()
     rounds, outcomes = 10, []
 
     def register(number, spelling, barrier):
         try:
             barrier.wait(10)
-            make_person(spelling.format(number))
+            made_up = {name: f"user{uuid7()}"} if name else {}
+            make_person(spelling.format(number), **made_up)
             outcomes.append((number, "made"))
         except EmailTaken:
             outcomes.append((number, "taken"))
