@@ -160,3 +160,8 @@ class Session(Identified):
 
     def __str__(self) -> str:
         return f"{self.user} · {self.created_at:%Y-%m-%d %H:%M}"
+
+    @property
+    def is_live(self) -> bool:
+        """Whether it is neither ended nor expired, and its person active."""
+        return self.revoked_at is None and self.expires_at > timezone.now() and self.user.is_active

@@ -54,6 +54,11 @@ def register_part(name: str, part: Callable[[OuterRef], Subquery]) -> None:
     _parts[name] = part
 
 
+def part_names() -> tuple[str, ...]:
+    """Return the names of the parts, for whoever keeps a statement that has them."""
+    return tuple(_parts)
+
+
 def annotate_parts(queryset: QuerySet[Any], *, user: str = "pk") -> QuerySet[Any]:
     """Add every registered part to a query; ``user`` is the path from its rows to the user's key."""
     parts = {_PREFIX + name: part(OuterRef(user)) for name, part in _parts.items()}

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
+from django.db import router
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from rest_framework.authentication import BaseAuthentication, get_authorization_header
 from rest_framework.request import Request
@@ -13,8 +15,15 @@ from saas_kit.auth.exceptions import InvalidToken, SessionEnded
 from saas_kit.auth.models import Session
 from saas_kit.auth.tokens import AccessToken
 from saas_kit.core import caller
+from saas_kit.core.lookups import CompiledLookup
 
 SCHEME = "Bearer"
+
+
+@cache
+def _sessions(using: str, parts: tuple[str, ...]) -> CompiledLookup:
+    sessions = Session.objects.using(using).select_related("user")
+    return CompiledLookup(caller.annotate_parts(sessions, user="user_id"))
 
 
 class SessionTokenAuthentication(BaseAuthentication):
@@ -40,10 +49,11 @@ class SessionTokenAuthentication(BaseAuthentication):
             token = AccessToken(credential.decode("ascii"))
         except (ValueError, TokenError) as error:
             raise InvalidToken from error
-        sessions = Session.objects.all() if self.take_ended else Session.objects.live()
-        found = sessions.filter(pk=token.session_id).select_related("user")
-        session = caller.annotate_parts(found, user="user_id").first()
+        sessions = _sessions(router.db_for_read(Session), caller.part_names())
+        session = sessions.get(token.session_id)
         if session is None or str(session.user_id) != token.user_id:
+            raise SessionEnded
+        if not (self.take_ended or session.is_live):
             raise SessionEnded
         caller.take_parts(session, session.user)
         return session.user, session
