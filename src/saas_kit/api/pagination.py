@@ -15,7 +15,7 @@ from rest_framework.exceptions import ErrorDetail, ValidationError
 from rest_framework.pagination import BasePagination
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.utils.urls import remove_query_param, replace_query_param
+from rest_framework.utils.urls import replace_query_param
 
 from saas_kit.api.conf import ApiSettings
 
@@ -40,11 +40,13 @@ class CursorPagination(BasePagination):
         self.count = queryset.order_by().count() if self._wants_count(request) else None
         self.ordering = _total_order(queryset)
         page_size = self._page_size(request)
-        position, backwards = self._read_cursor(request)
+        self.cursor = self._read_cursor(request)
+        position, backwards = self.cursor.get("v"), self.cursor.get("b", False)
         ordering = [_reverse(name) for name in self.ordering] if backwards else self.ordering
         queryset = queryset.order_by(*ordering)
         if position is not None:
-            queryset = queryset.filter(_after(queryset.model, ordering, position))
+            inclusive = self.cursor.get("i", False)
+            queryset = queryset.filter(_after(queryset.model, ordering, position, inclusive=inclusive))
         rows = list(queryset[: page_size + 1])
         more = len(rows) > page_size
         self.rows = rows[:page_size]
@@ -64,18 +66,21 @@ class CursorPagination(BasePagination):
         return Response({**page, "results": data})
 
     def _link(self, index: int, *, backwards: bool) -> str:
-        url = self.request.build_absolute_uri()
-        if not self.rows:
-            # the rows that the cursor stood between are gone; the way back is the first page
-            return remove_query_param(url, self.cursor_query_param)
-        values = [_plain(_value_of(self.rows[index], name.lstrip("-"))) for name in self.ordering]
-        cursor = signing.dumps({"o": self.ordering, "v": values, "b": backwards}, salt=_SALT)
-        return replace_query_param(url, self.cursor_query_param, cursor)
+        cursor: dict[str, Any] = {"o": self.ordering, "b": backwards}
+        if self.rows:
+            row = self.rows[index]
+            cursor["v"] = [_plain(_value_of(row, name.lstrip("-"))) for name in self.ordering]
+        else:
+            # all that was to come is gone; the way back begins with the row that the way here ended with
+            cursor |= {"v": self.cursor["v"], "i": True}
+        text = signing.dumps(cursor, salt=_SALT)
+        return replace_query_param(self.request.build_absolute_uri(), self.cursor_query_param, text)
 
-    def _read_cursor(self, request: Request) -> tuple[list[Any] | None, bool]:
+    def _read_cursor(self, request: Request) -> dict[str, Any]:
+        """Return the order, the values, the direction and whether the named row itself is on the page."""
         text = request.query_params.get(self.cursor_query_param)
         if text is None:
-            return None, False
+            return {}
         try:
             cursor = signing.loads(text, salt=_SALT)
         except signing.BadSignature:
@@ -84,7 +89,7 @@ class CursorPagination(BasePagination):
             raise _bad_parameter(
                 self.cursor_query_param, _("The cursor is not valid here."), "invalid_cursor"
             )
-        return cursor["v"], cursor["b"]
+        return cursor  # type: ignore[no-any-return]
 
     def _page_size(self, request: Request) -> int:
         text = request.query_params.get(self.page_size_query_param)
@@ -92,7 +97,7 @@ class CursorPagination(BasePagination):
             return ApiSettings.PAGE_SIZE
         if not (text.isascii() and text.isdigit() and text.strip("0")):
             raise _bad_parameter(self.page_size_query_param, _("Enter a whole number above 0."), "invalid")
-        return min(int(text[:10]), ApiSettings.MAX_PAGE_SIZE)
+        return min(int(text.lstrip("0")[:10]), ApiSettings.MAX_PAGE_SIZE)
 
     def _wants_count(self, request: Request) -> bool:
         text = request.query_params.get(self.count_query_param, "false")
@@ -156,8 +161,8 @@ def _reverse(name: str) -> str:
     return name[1:] if name.startswith("-") else f"-{name}"
 
 
-def _after(model: type[Model], ordering: Sequence[str], position: Sequence[Any]) -> Q:
-    """Return the condition for rows that sort after a position."""
+def _after(model: type[Model], ordering: Sequence[str], position: Sequence[Any], *, inclusive: bool) -> Q:
+    """Return the condition for rows that sort after a position, or at it where it is inclusive."""
     condition = Q()
     equal: dict[str, Any] = {}
     for name, text in zip(ordering, position, strict=True):
@@ -165,7 +170,7 @@ def _after(model: type[Model], ordering: Sequence[str], position: Sequence[Any])
         value = _field(model, path).to_python(text)
         condition |= Q(**equal, **{f"{path}__{'lt' if name.startswith('-') else 'gt'}": value})
         equal[path] = value
-    return condition
+    return condition | Q(**equal) if inclusive else condition
 
 
 def _field(model: type[Model], path: str) -> Field[Any, Any]:
