@@ -43,6 +43,13 @@ class Run:
         return [*settings, f"--database={self.database}"]
 
     @property
+    def environment(self) -> dict[str, str]:
+        if self.suite != EXAMPLE:
+            return dict(os.environ)
+        # The project refuses to run without a secret outside DEBUG; a developer's own .env is not the suite's.
+        return {**os.environ, "DEBUG": "true", "ENV_FILE": os.devnull}
+
+    @property
     def directory(self) -> str:
         return "example_project/tests" if self.suite == EXAMPLE else "tests"
 
@@ -100,7 +107,8 @@ class _Runner:
         summary = ROOT / ".local" / f"summary-{os.getpid()}.json"
         summary.parent.mkdir(exist_ok=True)
         command = [sys.executable, "-m", "pytest", *run.arguments, f"--summary-file={summary}"]
-        self._process = subprocess.Popen([*command, *self._workers(), *self.arguments, *targets], cwd=ROOT)
+        command += [*self._workers(), *self.arguments, *targets]
+        self._process = subprocess.Popen(command, cwd=ROOT, env=run.environment)
         try:
             code = self._wait(self._process)
             if not summary.exists():
