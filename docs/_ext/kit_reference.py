@@ -11,37 +11,31 @@ import inspect
 import os
 import pkgutil
 import re
-import sys
 import textwrap
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from importlib import import_module
+from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
-ROOT = Path(__file__).resolve().parents[2]
+from django.core.management import get_commands, load_command_class
+from drf_spectacular.generators import SchemaGenerator
+
+import saas_kit
+from saas_kit.api.exceptions import status_of
+from saas_kit.core.conf import all_settings
+from saas_kit.core.exceptions import SaasKitError
+from saas_kit.core.permissions import Level, registered
+from saas_kit.tenancy.roles import roles_granting, system_roles
+from saas_kit.urls import router
+
 LINE_LENGTH = 100
 PLACEHOLDER = re.compile(r"^<!-- kit: (?P<name>\w+) -->$", re.MULTILINE)
-
-
-def set_up_django() -> None:
-    """Load the apps of the kit, in the host of the suite that has all of them; needs no service."""
-    from django.apps import apps
-
-    if not apps.ready:
-        os.environ.pop("DATABASE_URL", None)
-        os.environ.pop("REDIS_URL", None)
-        os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tests.hosts.full.settings")
-        if str(ROOT) not in sys.path:
-            sys.path.insert(0, str(ROOT))
-        import django
-
-        django.setup()
+STOCK_OPTIONS = ("version", "settings", "pythonpath", "traceback", "no-color", "force-color", "skip-checks")
 
 
 def settings() -> str:
     """Every setting: its type, its default and what its docstring says."""
-    from saas_kit.core.conf import all_settings
-
     parts = []
     for cls in sorted(all_settings(), key=lambda each: each.prefix):
         declared = {
@@ -59,7 +53,7 @@ def settings() -> str:
             default = repr(constant) if isinstance(constant, str) else default
             parts += [
                 f"### `{cls.prefix}{name}`\n",
-                f"Type: `{ast.unparse(node.annotation)}`. Default: `{default.replace("'", '"')}`.\n",
+                f"Type: `{ast.unparse(node.annotation)}`. Default: `{_double_quoted(default)}`.\n",
                 f"{_code(docstrings[name])}\n",
             ]
     return "\n".join(parts)
@@ -67,9 +61,6 @@ def settings() -> str:
 
 def permissions() -> str:
     """Every permission of the kit, with the roles that hold it."""
-    from saas_kit.core.permissions import Level, registered
-    from saas_kit.tenancy.roles import roles_granting
-
     parts = []
     for level in Level:
         rows = [
@@ -83,9 +74,6 @@ def permissions() -> str:
 
 def roles() -> str:
     """Every system role, the highest of each level first."""
-    from saas_kit.core.permissions import Level
-    from saas_kit.tenancy.roles import system_roles
-
     rows = [
         (level, f"`{role.key}`", role.label, role.rank, role.organization_role or "")
         for level in Level
@@ -120,15 +108,13 @@ def checks() -> str:
         for label in (_setting_labels() if "…" in identifier else [""])
     ]
     return _table(
-        ("id", "message", "hint"), ((f"`{key}`", *(_code(text) for text in more)) for key, *more in sorted(spread))
+        ("id", "message", "hint"),
+        ((f"`{key}`", *(_code(text) for text in more)) for key, *more in sorted(spread)),
     )
 
 
 def errors() -> str:
     """Every error of the services, with its code and its HTTP status."""
-    from saas_kit.api.exceptions import status_of
-    from saas_kit.core.exceptions import SaasKitError
-
     for package in _packages("exceptions"):
         import_module(f"{package}.exceptions")
 
@@ -165,22 +151,20 @@ def services() -> str:
 
 def fixtures() -> str:
     """The fixtures of the pytest plugin."""
-    from saas_kit.testing import pytest_plugin
-
-    tree = ast.parse(inspect.getsource(pytest_plugin))
+    # not imported, as it needs pytest
+    source = Path(saas_kit.__path__[0], "testing", "pytest_plugin.py").read_text()
+    tree = ast.parse(source)
     parts = []
     for node in tree.body:
-        if isinstance(node, ast.FunctionDef) and any("fixture" in ast.unparse(d) for d in node.decorator_list):
+        if isinstance(node, ast.FunctionDef) and "pytest.fixture" in map(ast.unparse, node.decorator_list):
             text, _, example = inspect.cleandoc(ast.get_docstring(node) or "").partition("::\n")
             code = inspect.cleandoc(example)
-            parts += [f"### `{node.name}`\n", f"{_code(text)}:\n\n```python\n{code}\n```\n"]
+            parts += [f"## `{node.name}`\n", f"{_code(text)}:\n\n```python\n{code}\n```\n"]
     return "\n".join(parts)
 
 
 def commands() -> str:
     """The management commands, as ``--help`` describes them."""
-    from django.core.management import get_commands, load_command_class
-
     before = os.environ.get("COLUMNS")
     os.environ["COLUMNS"] = "100"
     try:
@@ -198,14 +182,12 @@ def commands() -> str:
 
 def paths() -> str:
     """Every path of the API with what it does and what it needs."""
-    from drf_spectacular.generators import SchemaGenerator
-
     document = SchemaGenerator(urlconf="saas_kit.urls").get_schema(request=None, public=True)
     groups: dict[str, list[tuple[str, ...]]] = {}
     for path, operations in document["paths"].items():
         for method, operation in operations.items():
-            needs = operation["description"].rpartition("\n\n")[2]
-            needs = needs.removeprefix("Needs ").removeprefix("the permission ").removeprefix("Open to ").rstrip(".")
+            last = operation["description"].rpartition("\n\n")[2]
+            needs = re.sub(r"^(Needs the permission|Needs|Open to) |\.$", "", last)
             row = (f"`{method.upper()} {path}`", operation["summary"], needs)
             groups.setdefault(operation["tags"][0], []).append(row)
     parts = []
@@ -216,20 +198,22 @@ def paths() -> str:
 
 def routes() -> str:
     """The names by which a host replaces a view."""
-    from saas_kit.urls import router
-
     rows = {}
     for pattern in router.urls:
         view = pattern.callback.cls
-        basename = pattern.callback.initkwargs.get("basename") if hasattr(pattern.callback, "actions") else None
+        basename = getattr(pattern.callback, "initkwargs", {}).get("basename")
         name = (basename or pattern.name).replace("-", "_")
-        rows.setdefault(name, (f"`{name}`", f"`{view.__module__}.{view.__qualname__}`", f"`{pattern.pattern}`"))
+        path = f"{view.__module__}.{view.__qualname__}"
+        rows.setdefault(name, (f"`{name}`", f"`{path}`", f"`{pattern.pattern}`"))
     return _table(("name", "view", "path"), rows.values())
 
 
 BLOCKS: Mapping[str, Callable[[], str]] = {
     function.__name__: function
-    for function in (settings, permissions, roles, signals, checks, errors, services, fixtures, commands, paths, routes)
+    for function in (
+        *(settings, permissions, roles, signals, checks, errors),
+        *(services, fixtures, commands, paths, routes),
+    )
 }
 
 
@@ -239,7 +223,6 @@ def expand(text: str) -> str:
 
 
 def _packages(module: str) -> list[str]:
-    import saas_kit
 
     return [
         each.name
@@ -259,8 +242,6 @@ def _has_module(name: str) -> bool:
 
 
 def _setting_labels() -> list[str]:
-    from saas_kit.core.conf import all_settings
-
     return [cls.prefix.rstrip("_").lower() for cls in all_settings()]
 
 
@@ -269,15 +250,13 @@ def _package_of(cls: type) -> str:
 
 
 def _class_of(cls: type) -> ast.ClassDef:
-    (node,) = ast.parse(inspect.getsource(cls)).body
-    assert isinstance(node, ast.ClassDef)
-    return node
+    return cast("ast.ClassDef", ast.parse(inspect.getsource(cls)).body[0])
 
 
 def _docstrings_below(body: Sequence[ast.stmt]) -> dict[str, str]:
     """Return the string that follows each assignment of a body, by the name that is assigned to."""
     found = {}
-    for node, following in zip(body, body[1:], strict=False):
+    for node, following in pairwise(body):
         target = node.target if isinstance(node, ast.AnnAssign) else None
         target = node.targets[0] if isinstance(node, ast.Assign) else target
         if isinstance(target, ast.Name) and isinstance(following, ast.Expr):
@@ -302,10 +281,9 @@ def _text_of(node: ast.expr, module: Any) -> str:
 
 
 def _signature_of(function: Callable[..., Any]) -> str:
-    node = ast.parse(textwrap.dedent(inspect.getsource(function))).body[0]
-    assert isinstance(node, ast.FunctionDef)
+    node = cast("ast.FunctionDef", ast.parse(textwrap.dedent(inspect.getsource(function))).body[0])
     arguments = [
-        argument.replace("=", " = ", 1).replace("''", '""') if ": " in argument else argument
+        _double_quoted(argument.replace("=", " = ", 1)) if ": " in argument else argument
         for argument in re.split(r", (?=\*|\w+: )", ast.unparse(node.args))
     ]
     returns = f" -> {ast.unparse(node.returns)}" if node.returns else ""
@@ -333,9 +311,13 @@ def _prose(function: Callable[..., Any]) -> str:
 def _without_stock(help_text: str) -> str:
     """Drop from a command's help the options that every command has."""
     usage, _, options = help_text.partition("options:")
-    usage = re.sub(r"\s*\[--(version|settings|pythonpath|traceback|no-color|force-color|skip-checks)[^\]]*\]", "", usage)
+    usage = re.sub(rf"\s*\[--({'|'.join(STOCK_OPTIONS)})[^\]]*\]", "", usage)
     usage = re.sub(r"\s*\[-v \{0,1,2,3\}\]", "", usage)
     return f"{usage.split(chr(10) * 2)[0].strip()}\n\noptions:{options.rstrip()}"
+
+
+def _double_quoted(source: str) -> str:
+    return source.replace("'", '"')
 
 
 def _code(text: str) -> str:
@@ -350,7 +332,6 @@ def _table(head: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
 
 def setup(app: Any) -> dict[str, bool]:
     """Connect the extension to Sphinx."""
-    set_up_django()
 
     def replace(app: Any, name: str, source: list[str]) -> None:
         source[0] = expand(source[0])
