@@ -91,7 +91,12 @@ def make_task(make_project) -> Callable[..., Task]:
 class TestRoles:
     @pytest.mark.parametrize(
         ("role", "viewing", "writing", "deleting"),
-        [("viewer", 200, 403, 403), ("member", 200, 200, 403), ("admin", 200, 200, 204), (None, 404, 404, 404)],
+        [
+            ("viewer", 200, 403, 403),
+            ("member", 200, 200, 403),
+            ("admin", 200, 200, 204),
+            (None, 404, 404, 404),
+        ],
     )
     def test_of_projects(self, organization, make_person, make_project, role, viewing, writing, deleting):
         person = make_person(organization if role else None, role or "member")
@@ -123,7 +128,7 @@ class TestProjects:
             "POST", "/projects/", {"organization": str(organization.pk), "name": taken.upper()}
         )
         assert (answer.status, answer.errors) == (400, {"name": "unique"})
-        assert make_project(elsewhere) and services.create_project(elsewhere, name=taken, actor=None)
+        assert services.create_project(elsewhere, name=taken, actor=None)
 
     def test_organization_cannot_change(self, organization, make_organization, make_person, make_project):
         member = make_person(organization)
@@ -181,9 +186,7 @@ class TestTasks:
         """What the caller may see is not enough: a reference stays in the organization."""
         member = make_person(organization)
         elsewhere = make_organization()
-        other = add_member(
-            elsewhere, Membership.objects.get(user=member.me["id"]).user, "owner", actor=None
-        )
+        other = add_member(elsewhere, Membership.objects.get(user=member.me["id"]).user, "owner", actor=None)
         path = f"/tasks/{make_task().pk}/"
 
         for field, foreign in (("project", make_project(elsewhere)), ("assignee", other)):
