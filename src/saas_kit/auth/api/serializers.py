@@ -6,6 +6,7 @@ from typing import Any
 
 from django.contrib.auth import get_user_model
 from django.utils.translation import gettext_lazy as _
+from drf_spectacular.utils import OpenApiExample, extend_schema_serializer
 from rest_framework import serializers
 from rest_framework.exceptions import ErrorDetail, ValidationError
 
@@ -37,6 +38,35 @@ def _sources() -> dict[str, dict[str, Any]]:
     return extra
 
 
+def _example(
+    value: dict[str, Any], *, fields: tuple[str, ...] | None = None, **kwargs: Any
+) -> OpenApiExample:
+    """Return an example with the fields that the host's user model has."""
+    chosen = value if fields is None else {name: item for name, item in value.items() if name in fields}
+    return OpenApiExample("Example", value=chosen, **kwargs)
+
+
+_ACCESS = "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJzaWQiOiIwMTkyMDAwMCJ9.c2lnbmF0dXJl"
+_REFRESH = "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJqdGkiOiIwMTkyMDAwMCJ9.c2lnbmF0dXJl"
+_NAMES_EXAMPLE = {"email": "ada@example.com", "first_name": "Ada", "last_name": "Lovelace"}
+_FACTS_EXAMPLE = {"email_verified": True, "mfa_enabled": False}
+
+USER_EXAMPLE: dict[str, Any] = {
+    "id": "01920000-0000-7000-8000-000000000009",
+    **_NAMES_EXAMPLE,
+    "is_active": True,
+    "created_at": "2026-01-31T09:30:00Z",
+    "updated_at": "2026-01-31T09:30:00Z",
+}
+ME_EXAMPLE = USER_EXAMPLE | _FACTS_EXAMPLE
+
+
+@extend_schema_serializer(
+    examples=[
+        _example(_NAMES_EXAMPLE, fields=_user_fields(), request_only=True),
+        _example(USER_EXAMPLE, fields=_user_fields(), response_only=True),
+    ]
+)
 class UserSerializer(ModelSerializer):
     """A person as others see them, with the fields that the host's user model has."""
 
@@ -54,6 +84,12 @@ class UserSerializer(ModelSerializer):
         return services.change_user(instance, **validated_data)
 
 
+@extend_schema_serializer(
+    examples=[
+        _example(_NAMES_EXAMPLE, fields=_user_fields(), request_only=True),
+        _example(ME_EXAMPLE, fields=(*_user_fields(), *_FACTS_EXAMPLE), response_only=True),
+    ]
+)
 class MeSerializer(UserSerializer):
     """A person as they see themselves."""
 
@@ -74,6 +110,9 @@ class MeSerializer(UserSerializer):
         return has_mfa(user)
 
 
+@extend_schema_serializer(
+    examples=[_example({"email": "ada@example.com", "password": "analytical engine 1843"}, request_only=True)]
+)
 class LoginSerializer(Serializer):
     """What people sign in with: the address, or the username where the host's user model has one."""
 
@@ -95,6 +134,9 @@ class LoginSerializer(Serializer):
         return attrs
 
 
+@extend_schema_serializer(
+    examples=[_example({"email": "ada@example.com", "password": "analytical engine 1843"}, request_only=True)]
+)
 class RegisterSerializer(Serializer):
     """What people register with."""
 
@@ -114,18 +156,24 @@ class RegisterSerializer(Serializer):
         return {**super().get_fields(), **names}
 
 
+@extend_schema_serializer(examples=[_example({"refresh": _REFRESH}, request_only=True)])
 class RefreshSerializer(Serializer):
     """A refresh token."""
 
     refresh = serializers.CharField(max_length=MAX_LENGTH)
 
 
+@extend_schema_serializer(examples=[_example({"refresh": _REFRESH}, request_only=True)])
 class LogoutSerializer(Serializer):
     """The session's refresh token, which need not be sent."""
 
     refresh = serializers.CharField(max_length=MAX_LENGTH, required=False)
 
 
+TOKENS_EXAMPLE = {"access": _ACCESS, "refresh": _REFRESH}
+
+
+@extend_schema_serializer(examples=[_example(TOKENS_EXAMPLE, response_only=True)])
 class TokensSerializer(Serializer):
     """A pair of tokens."""
 
@@ -133,6 +181,9 @@ class TokensSerializer(Serializer):
     refresh = serializers.CharField(help_text="Gets the next pair, once.")
 
 
+@extend_schema_serializer(
+    examples=[_example({"mfa_required": False, **TOKENS_EXAMPLE, "user": ME_EXAMPLE}, response_only=True)]
+)
 class LoginAnswerSerializer(TokensSerializer):
     """A pair of tokens, and who they are for."""
 
@@ -142,6 +193,7 @@ class LoginAnswerSerializer(TokensSerializer):
     user = MeSerializer()
 
 
+@extend_schema_serializer(examples=[_example({**TOKENS_EXAMPLE, "user": ME_EXAMPLE}, response_only=True)])
 class RegisterAnswerSerializer(TokensSerializer):
     """Who registered, signed in."""
 

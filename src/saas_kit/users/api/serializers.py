@@ -49,6 +49,31 @@ class OwnAccountSerializer(serializers.Serializer):  # type: ignore[type-arg]
     permissions = serializers.ListField(child=serializers.CharField(), help_text=_("What the role grants."))
 
 
+_PLACE_EXAMPLE = {"name": "Acme", "slug": "acme", "role": "member"}
+_OWN_EXAMPLE = auth_serializers.ME_EXAMPLE | {
+    "memberships": [
+        {
+            "organization": "01920000-0000-7000-8000-000000000002",
+            **_PLACE_EXAMPLE,
+            "permissions": ["saas_kit_tenancy.view_organization"],
+        }
+    ],
+    "accounts": [
+        {
+            "id": "01920000-0000-7000-8000-000000000001",
+            **_PLACE_EXAMPLE,
+            "permissions": ["saas_kit_tenancy.view_account"],
+        }
+    ],
+}
+
+
+@extend_schema_serializer(
+    examples=[
+        OpenApiExample("Change", value={"first_name": "Ada", "last_name": "Lovelace"}, request_only=True),
+        OpenApiExample("Me", value=_OWN_EXAMPLE, response_only=True),
+    ]
+)
 class MeSerializer(auth_serializers.MeSerializer):
     """A person as they see themselves, with where they belong."""
 
@@ -111,12 +136,28 @@ def _permissions(role: str, level: Level) -> list[str]:
         return []
 
 
+@extend_schema_serializer(
+    examples=[
+        OpenApiExample(
+            "Signed in",
+            value={"mfa_required": False, **auth_serializers.TOKENS_EXAMPLE, "user": _OWN_EXAMPLE},
+            response_only=True,
+        )
+    ]
+)
 class LoginAnswerSerializer(auth_serializers.LoginAnswerSerializer):
     """A pair of tokens, and who they are for."""
 
     user = MeSerializer()
 
 
+@extend_schema_serializer(
+    examples=[
+        OpenApiExample(
+            "Registered", value={**auth_serializers.TOKENS_EXAMPLE, "user": _OWN_EXAMPLE}, response_only=True
+        )
+    ]
+)
 class RegisterAnswerSerializer(auth_serializers.RegisterAnswerSerializer):
     """Who registered, signed in."""
 
@@ -165,6 +206,8 @@ class RegisterSerializer(auth_serializers.RegisterSerializer):
 )
 class ProvisionUserSerializer(Serializer):
     """A new person, and where they are to be a member."""
+
+    read_only_names = ("id", "is_active", "created_at", "updated_at")
 
     organization = OrganizationField(
         required=False, help_text=_("The organization; may be left out where the request is narrowed to one.")
