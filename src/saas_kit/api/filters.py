@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from decimal import Decimal
 from typing import Any
 
 from django.db.models import QuerySet
@@ -16,6 +17,7 @@ from rest_framework.settings import api_settings
 from saas_kit.api.pagination import CursorPagination
 
 _MAX_SEARCH_LENGTH = 200
+_MAX_DIGITS = 50
 
 
 def _refuse(parameter: str, message: Any, code: str) -> ValidationError:
@@ -34,6 +36,15 @@ class FilterBackend(DjangoFilterBackend):
             if parameter not in known:
                 raise _refuse(parameter, _("There is no such filter."), "unknown_parameter")
         return super().filter_queryset(request, queryset, view)  # type: ignore[no-any-return]
+
+    def get_filterset(self, request: Request, queryset: QuerySet[Any], view: Any) -> Any:
+        filterset = super().get_filterset(request, queryset, view)
+        if filterset is not None and filterset.is_valid():
+            for parameter, value in filterset.form.cleaned_data.items():
+                # an integer column would write the number out, with every digit that its exponent stands for
+                if isinstance(value, Decimal) and value.adjusted() > _MAX_DIGITS:
+                    raise _refuse(parameter, _("This number is out of range."), "invalid")
+        return filterset
 
 
 class SearchFilter(filters.SearchFilter):
