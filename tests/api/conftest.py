@@ -28,7 +28,7 @@ class Caller:
     def send(
         self, method: str, path: str, body: Any = None, *, raw: bytes | None = None, **extra: Any
     ) -> Any:
-        """Send a body as JSON, or raw bytes as they are; ``headers``, ``content_type`` and ``query_params`` go along."""
+        """Send a body as JSON, or raw bytes as they are; headers, content type and query parameters go along."""
         url = path if path.startswith(("http", "/")) else f"/api/v1/{path}"
         data = raw if raw is not None else b"" if body is None else json.dumps(body).encode()
         content_type = extra.pop("content_type", "application/json")
