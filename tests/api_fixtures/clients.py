@@ -16,6 +16,7 @@ class ApiClient:
     """Sends requests as one person, by a real access token; as nobody without one."""
 
     def __init__(self, token: str | None = None) -> None:
+        self.token = token
         self._client = Client(headers={"Authorization": f"Bearer {token}"} if token else None)
 
     def request(
@@ -27,9 +28,15 @@ class ApiClient:
         query: Mapping[str, Any] | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> Any:
-        """Send a request; the path is the one below the prefix of the API, or a link that was answered."""
+        """
+        Send a request.
+
+        Args:
+            path: The path below the prefix of the API, or a link that was answered.
+            body: What is sent as JSON; bytes are sent as they are.
+        """
         url = path if path.startswith("http") else PREFIX + path
-        data = b"" if body is None else json.dumps(body)
+        data = body if isinstance(body, bytes) else b"" if body is None else json.dumps(body)
         return self._client.generic(
             method, url, data, "application/json", query_params=query, headers=headers
         )
