@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from datetime import UTC
-from typing import Any
+from typing import Any, ClassVar
 
 from django.db import models
 from django.utils.translation import gettext_lazy as _
@@ -20,9 +20,12 @@ class StrictFieldsMixin:
     """
     Refuses unknown fields, and changes to fields that can be written on creation only.
 
-    Read-only fields in a body are ignored, so that what was read can be sent back. Fields that may only be
-    written on creation are named in ``Meta.create_only_fields``.
+    Read-only fields in a body are ignored, so that what was read can be sent back; those that the object has and
+    this serializer has not are named in ``read_only_names``. Fields that may only be written on creation are named
+    in ``Meta.create_only_fields``.
     """
+
+    read_only_names: ClassVar[tuple[str, ...]] = ()
 
     def get_fields(self) -> dict[str, Any]:
         fields: dict[str, Any] = super().get_fields()  # type: ignore[misc]
@@ -35,8 +38,9 @@ class StrictFieldsMixin:
         errors: dict[str, Any] = {}
         if isinstance(data, Mapping):
             for name in data:
-                if name not in self.fields:  # type: ignore[attr-defined]
+                if name not in self.fields and name not in self.read_only_names:  # type: ignore[attr-defined]
                     errors[str(name)] = [ErrorDetail(str(_("There is no such field.")), code="unknown")]
+            data = self._without_unchanged(data)
         try:
             values = super().to_internal_value(data)  # type: ignore[misc]
         except ValidationError as error:
@@ -44,6 +48,17 @@ class StrictFieldsMixin:
         if errors:
             raise ValidationError(errors)
         return self._without_create_only(values)
+
+    def _without_unchanged(self, data: Mapping[Any, Any]) -> Mapping[Any, Any]:
+        # whoever may change an organization need not be in its account, and so could not name that anew
+        instance = getattr(self, "instance", None)
+        names = getattr(getattr(self, "Meta", None), "create_only_fields", ()) if instance is not None else ()
+        unchanged = set()
+        for name in names:
+            field = self.fields[name]  # type: ignore[attr-defined]
+            if name in data and data[name] == str(field.to_representation(field.get_attribute(instance))):
+                unchanged.add(name)
+        return {name: value for name, value in data.items() if name not in unchanged} if unchanged else data
 
     def _without_create_only(self, values: dict[str, Any]) -> dict[str, Any]:
         instance = getattr(self, "instance", None)

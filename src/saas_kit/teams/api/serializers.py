@@ -114,6 +114,8 @@ class TeamMembershipSerializer(ModelSerializer):
 class AddTeamMemberSerializer(Serializer):
     """A member of the organization, and the role to give them in the team."""
 
+    read_only_names = ("id", "created_at")
+
     user = TeamPersonField(help_text=_("The id of a member of the organization."))
     role = serializers.ChoiceField(choices=role_choices(Level.TEAM), default="member")
 
@@ -124,6 +126,8 @@ class AddTeamMemberSerializer(Serializer):
 @extend_schema_serializer(examples=[OpenApiExample("Change", value={"role": "lead"}, request_only=True)])
 class ChangeTeamRoleSerializer(Serializer):
     """The role to give somebody in the team."""
+
+    read_only_names = ("id", "user", "created_at")
 
     role = serializers.ChoiceField(choices=role_choices(Level.TEAM))
 

@@ -181,6 +181,8 @@ class AccountMembershipSerializer(ModelSerializer):
 class AddMemberSerializer(Serializer):
     """Somebody who belongs to the account, and the role to give them."""
 
+    read_only_names = ("id", "created_at")
+
     user = PersonField(help_text=_("The id of somebody who belongs to the account; anybody else is invited."))
     role = serializers.CharField(max_length=63, help_text=_("The key of a role that is not above your own."))
 
@@ -198,6 +200,8 @@ class AddAccountMemberSerializer(AddMemberSerializer):
 @extend_schema_serializer(examples=[OpenApiExample("Change", value={"role": "admin"}, request_only=True)])
 class ChangeRoleSerializer(Serializer):
     """The role to give a member."""
+
+    read_only_names = ("id", "user", "created_at")
 
     role = serializers.CharField(max_length=63, help_text=_("The key of a role that is not above your own."))
 
