@@ -123,11 +123,11 @@ def errors() -> str:
             if each.__module__.startswith("saas_kit."):
                 indent = "&emsp;" * depth
                 meaning = (inspect.getdoc(each) or "").partition("\n\nArgs:")[0]
-                path = f"`{each.__module__}.{each.__qualname__}`"
-                yield f"{indent}{path}", f"`{each.code}`", status_of(each()), meaning.replace("\n", " ")
+                name, module = f"{indent}`{each.__qualname__}`", f"`{each.__module__}`"
+                yield name, f"`{each.code}`", status_of(each()), meaning.replace("\n", " "), module
                 yield from below(each, depth + 1)
 
-    return _table(("error", "`code`", "status", "meaning"), below(SaasKitError, 0))
+    return _table(("error", "`code`", "status", "meaning", "module"), below(SaasKitError, 0))
 
 
 def services() -> str:
