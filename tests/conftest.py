@@ -161,7 +161,7 @@ def events() -> Callable[..., list[Any]]:
 def admin_client(make_user: Callable[..., Any]) -> Client:
     """A browser in which platform staff are signed in to the admin."""
     client = Client()
-    client.force_login(make_user(superuser=True), "django.contrib.auth.backends.ModelBackend")
+    client.force_login(make_user(superuser=True))
     return client
 
 
