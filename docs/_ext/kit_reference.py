@@ -123,11 +123,11 @@ def errors() -> str:
             if each.__module__.startswith("saas_kit."):
                 indent = "&emsp;" * depth
                 meaning = (inspect.getdoc(each) or "").partition("\n\nArgs:")[0]
-                name, module = f"{indent}`{each.__qualname__}`", f"`{each.__module__}`"
-                yield name, f"`{each.code}`", status_of(each()), meaning.replace("\n", " "), module
+                name, app = f"{indent}`{each.__qualname__}`", each.__module__.split(".")[1]
+                yield name, f"`{each.code}`", status_of(each()), meaning.replace("\n", " "), app
                 yield from below(each, depth + 1)
 
-    return _table(("error", "`code`", "status", "meaning", "module"), below(SaasKitError, 0))
+    return _table(("error", "`code`", "status", "meaning", "in"), below(SaasKitError, 0))
 
 
 def services() -> str:
