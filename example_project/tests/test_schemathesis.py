@@ -17,8 +17,10 @@ import pytest
 import schemathesis
 from django.conf import settings as django_settings
 from django.contrib.auth import get_user_model
+from django.core import signals
 from django.core.management import call_command
 from django.core.wsgi import get_wsgi_application
+from django.db import close_old_connections
 from drf_spectacular.generators import SchemaGenerator
 from hypothesis import HealthCheck, settings
 
@@ -59,6 +61,17 @@ def demo(django_db_setup: None, django_db_blocker: Any) -> Iterator[None]:
         yield
         call_command("flush", verbosity=0, interactive=False)
     django_settings.PASSWORD_HASHERS = hashers
+
+
+@pytest.fixture(autouse=True)
+def _connection_outlives_requests(db: None) -> Iterator[None]:
+    # Between requests Django closes a connection that is in a transaction, as that of a test is.
+    chosen = (signals.request_started, signals.request_finished)
+    for signal in chosen:
+        signal.disconnect(close_old_connections)
+    yield
+    for signal in chosen:
+        signal.connect(close_old_connections)
 
 
 @pytest.fixture
