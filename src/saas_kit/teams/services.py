@@ -167,10 +167,7 @@ def change_team_role(
         NotFound: The person has left the team.
     """
     granted = get_role(role, level=Level.TEAM)
-    locked = TeamMembership.objects.select_for_update(of=("self",)).select_related("team", "membership__user")
-    current = locked.filter(pk=team_membership.pk).first()
-    if current is None:
-        raise NotFound
+    current = _lock_team_membership(team_membership)
     changes = apply_changes(current, {"role": granted.key})
     if changes:
         record("team_member.role_changed", target=current, actor=actor, changes=changes)
@@ -186,15 +183,27 @@ def change_team_role(
 
 @transaction.atomic
 def remove_team_member(team_membership: TeamMembership, *, actor: AbstractBaseUser | None) -> None:
-    """Take somebody out of a team; they stay in the organization."""
-    changes = {"role": [team_membership.role, None]}
-    record("team_member.removed", target=team_membership, actor=actor, changes=changes)
-    key = team_membership.pk
-    team_membership.delete()
-    team_membership.pk = key  # receivers still want to name it
-    send_on_commit(
-        signals.team_member_removed, sender=TeamMembership, team_membership=team_membership, actor=actor
-    )
+    """
+    Take somebody out of a team; they stay in the organization.
+
+    Raises:
+        NotFound: The person has left the team.
+    """
+    current = _lock_team_membership(team_membership)
+    changes = {"role": [current.role, None]}
+    record("team_member.removed", target=current, actor=actor, changes=changes)
+    key = current.pk
+    current.delete()
+    current.pk = key  # receivers still want to name it
+    send_on_commit(signals.team_member_removed, sender=TeamMembership, team_membership=current, actor=actor)
+
+
+def _lock_team_membership(team_membership: TeamMembership) -> TeamMembership:
+    rows = TeamMembership.objects.select_for_update(of=("self",)).select_related("team", "membership__user")
+    locked = rows.filter(pk=team_membership.pk).first()
+    if locked is None:
+        raise NotFound
+    return locked
 
 
 def _lock_team(team: Team) -> Team:

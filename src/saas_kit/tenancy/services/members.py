@@ -266,7 +266,9 @@ def _end(membership: Membership | AccountMembership, actor: AbstractBaseUser | N
 
 def _reread(membership: Any) -> Any:
     try:
-        return type(membership).objects.select_related("user").get(pk=membership.pk)
+        # held, so that nobody is put into a team on a membership that is ending
+        rows = type(membership).objects.select_for_update(of=("self",))
+        return rows.select_related("user").get(pk=membership.pk)
     except type(membership).DoesNotExist:
         raise NotFound from None
 
