@@ -87,7 +87,12 @@ class UTCDateTimeField(serializers.DateTimeField):
 
 
 class ModelSerializer(StrictFieldsMixin, serializers.ModelSerializer):  # type: ignore[type-arg]
-    """A model's serializer that is strict about its fields; uniqueness is for the services to say."""
+    """
+    A model's serializer that is strict about its fields; uniqueness is for the services to say.
+
+    ``create()`` and ``update()`` get ``actor``, who acts, beside the fields. They save the row; a subclass whose
+    model has services calls one instead.
+    """
 
     serializer_field_mapping = {
         **serializers.ModelSerializer.serializer_field_mapping,
@@ -96,6 +101,13 @@ class ModelSerializer(StrictFieldsMixin, serializers.ModelSerializer):  # type: 
 
     def get_validators(self) -> list[Any]:
         return []
+
+    def create(self, validated_data: dict[str, Any]) -> Any:
+        return super().create({name: value for name, value in validated_data.items() if name != "actor"})
+
+    def update(self, instance: Any, validated_data: dict[str, Any]) -> Any:
+        values = {name: value for name, value in validated_data.items() if name != "actor"}
+        return super().update(instance, values)
 
 
 class JSONObjectField(serializers.JSONField):

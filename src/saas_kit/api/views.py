@@ -160,8 +160,8 @@ class DestroyModelMixin:
         return Response(status=status.HTTP_204_NO_CONTENT)
 
     def perform_destroy(self, instance: Any) -> None:
-        """Delete the object by a service."""
-        raise NotImplementedError
+        """Delete the object; a viewset whose model has a service for it overrides this."""
+        instance.delete()
 
 
 class RestoreModelMixin:
@@ -174,8 +174,9 @@ class RestoreModelMixin:
         return _with_etag(Response(self.get_serializer(instance).data))  # type: ignore[attr-defined]
 
     def perform_restore(self, instance: Any) -> Any:
-        """Bring the object back by a service, and return it."""
-        raise NotImplementedError
+        """Bring the object back, and return it; a viewset whose model has a service for it overrides this."""
+        instance.restore()
+        return instance
 
 
 ApiViewMixin = ApiView
