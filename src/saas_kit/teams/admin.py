@@ -3,10 +3,25 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib import admin
+from django.core.exceptions import ValidationError
 
 from saas_kit.teams import services
+from saas_kit.teams.exceptions import NameTaken
 from saas_kit.teams.models import Team, TeamMembership
-from saas_kit.tenancy.admin import SoftDeletableAdmin
+from saas_kit.tenancy.admin import SlugForm, SoftDeletableAdmin
+
+
+class TeamForm(SlugForm):
+    """A form that tells of a taken name too."""
+
+    def clean_name(self) -> str:
+        name: str = self.cleaned_data["name"]
+        if self.others().filter(name__iexact=name).exists():
+            raise ValidationError(NameTaken.message, NameTaken.code)
+        return name
+
+    def others(self) -> Any:
+        return super().others().filter(organization=self.instance.organization_id)
 
 
 class TeamMembershipInline(admin.TabularInline):
@@ -24,6 +39,7 @@ class TeamMembershipInline(admin.TabularInline):
 class TeamAdmin(SoftDeletableAdmin):
     """Teams of every organization."""
 
+    form = TeamForm
     list_display = ("name", "organization", "created_at", "deleted_at")
     list_filter = (("deleted_at", admin.EmptyFieldListFilter),)
     list_select_related = ("organization",)

@@ -2,13 +2,17 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
+from django import forms
 from django.contrib import admin, messages
+from django.core.exceptions import ValidationError
 from django.db.models import QuerySet
+from django.http import HttpResponseRedirect
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
 from saas_kit.core.exceptions import SaasKitError
 from saas_kit.tenancy import services
+from saas_kit.tenancy.exceptions import SlugTaken
 from saas_kit.tenancy.models import (
     AbstractOrganization,
     Account,
@@ -19,9 +23,25 @@ from saas_kit.tenancy.models import (
 )
 
 
+class SlugForm(forms.ModelForm):
+    """A form that tells of a taken slug; a form cannot check it that does not have the mark of deletion."""
+
+    def clean_slug(self) -> str:
+        slug: str = self.cleaned_data["slug"]
+        if self.others().filter(slug__iexact=slug).exists():
+            raise ValidationError(SlugTaken.message, SlugTaken.code)
+        return slug
+
+    def others(self) -> QuerySet[Any]:
+        """Return the rows that must have other slugs."""
+        others: QuerySet[Any] = self._meta.model.objects.exclude(pk=self.instance.pk)
+        return others
+
+
 class SoftDeletableAdmin(admin.ModelAdmin):
     """Shows the deleted too, and deletes and restores through the services."""
 
+    form: ClassVar[Any] = SlugForm
     list_filter: ClassVar[Any] = ("status", ("deleted_at", admin.EmptyFieldListFilter))
     readonly_fields: ClassVar[Any] = ("id", "status", "created_at", "updated_at", "deleted_at")
     search_fields: ClassVar[Any] = ("name", "slug", "=id")
@@ -30,6 +50,18 @@ class SoftDeletableAdmin(admin.ModelAdmin):
     def get_queryset(self, request: Any) -> QuerySet[Any]:
         rows: QuerySet[Any] = self.model.all_objects.order_by(*self.get_ordering(request))
         return rows
+
+    def has_change_permission(self, request: Any, obj: Any = None) -> bool:
+        # what is deleted is restored before it is changed
+        return super().has_change_permission(request, obj) and not (obj and obj.is_deleted)
+
+    def changeform_view(self, request: Any, *args: Any, **kwargs: Any) -> Any:
+        try:
+            return super().changeform_view(request, *args, **kwargs)
+        except SaasKitError as error:
+            # somebody was quicker than the form, which had found nothing wrong
+            self.message_user(request, str(error), messages.ERROR)
+            return HttpResponseRedirect(request.path)
 
     def delete_model(self, request: Any, obj: Any) -> None:
         self.delete_one(obj, request)

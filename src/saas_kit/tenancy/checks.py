@@ -92,7 +92,15 @@ def check_roles(**kwargs: object) -> list[CheckMessage]:
                 id="saas_kit_tenancy.E005",
             )
         ]
-    owned = {role.level for role in roles if isinstance(role, Role) and role.key == OWNER}
+    if not isinstance(roles, tuple | list) or not all(isinstance(role, Role) for role in roles):
+        return [
+            Error(
+                "SAAS_KIT_TENANCY_ROLES does not name a tuple of roles.",
+                hint="It must be the dotted path to a tuple of saas_kit.tenancy.roles.Role.",
+                id="saas_kit_tenancy.E005",
+            )
+        ]
+    owned = {role.level for role in roles if role.key == OWNER}
     return [
         Error(
             f"SAAS_KIT_TENANCY_ROLES has no role {OWNER!r} at the level of the {level}.",
