@@ -16,3 +16,4 @@ WITH_BILLING = (
 WITHOUT_VIEWER = tuple(role for role in SYSTEM_ROLES if role.key != "viewer")
 WITHOUT_OWNERS = tuple(role for role in SYSTEM_ROLES if role.key != "owner")
 NOT_ROLES = ("owner", "admin")
+ONE_ROLE = SYSTEM_ROLES[0]

@@ -1,0 +1,122 @@
+"""System checks of tenancy and teams: one row for each mistake."""
+
+from __future__ import annotations
+
+import pytest
+from django.conf import settings as django_settings
+from django.core import checks
+from django.test import modify_settings
+
+MISSING = object()
+ORGANIZATION = "SAAS_KIT_TENANCY_ORGANIZATION_MODEL"
+ROLES = "SAAS_KIT_TENANCY_ROLES"
+
+
+def _reported():
+    """What the registered checks say of the kit, without touching the database."""
+    messages = checks.run_checks(tags=[checks.Tags.compatibility])
+    return [each for each in messages if each.id.startswith("saas_kit")]
+
+
+def _without(names, *left_out):
+    return [name for name in names if name not in left_out]
+
+
+MISTAKES = {
+    "organization model is not named": ("saas_kit_tenancy.E002", {ORGANIZATION: MISSING}),
+    "organization model is not installed": ("saas_kit_tenancy.E003", {ORGANIZATION: "nowhere.Company"}),
+    "organization model has no app": ("saas_kit_tenancy.E003", {ORGANIZATION: "Company"}),
+    "organization model is something else": ("saas_kit_tenancy.E003", {ORGANIZATION: "auth.Group"}),
+    "organization's migration waits for the kit's": (
+        "saas_kit_tenancy.E004",
+        {ORGANIZATION: "auth.Group", "MIGRATION_MODULES": {"auth": "tests.tenancy.waiting.migrations"}},
+    ),
+    "roles cannot be imported": ("saas_kit_tenancy.E005", {ROLES: "nowhere.ROLES"}),
+    "roles are not in the module": ("saas_kit_tenancy.E005", {ROLES: "saas_kit.tenancy.roles.NOWHERE"}),
+    "roles are no path": ("saas_kit_tenancy.E005", {ROLES: "roles"}),
+    "roles are a function": ("saas_kit_tenancy.E005", {ROLES: "saas_kit.tenancy.roles.get_role"}),
+    "roles are texts": ("saas_kit_tenancy.E005", {ROLES: "tests.tenancy.sample_roles.NOT_ROLES"}),
+    "roles are one role": ("saas_kit_tenancy.E005", {ROLES: "tests.tenancy.sample_roles.ONE_ROLE"}),
+    "roles have no owner": ("saas_kit_tenancy.E005", {ROLES: "tests.tenancy.sample_roles.WITHOUT_OWNERS"}),
+    "middleware is missing": (
+        "saas_kit_tenancy.E007",
+        {
+            "MIDDLEWARE": _without(
+                django_settings.MIDDLEWARE, "saas_kit.core.middleware.RequestContextMiddleware"
+            )
+        },
+    ),
+    "back end of tenancy is missing": (
+        "saas_kit_tenancy.W002",
+        {
+            "AUTHENTICATION_BACKENDS": _without(
+                django_settings.AUTHENTICATION_BACKENDS, "saas_kit.tenancy.backends.TenancyBackend"
+            )
+        },
+    ),
+    "back end of teams is missing": (
+        "saas_kit_teams.W002",
+        {
+            "AUTHENTICATION_BACKENDS": _without(
+                django_settings.AUTHENTICATION_BACKENDS, "saas_kit.teams.backends.TeamBackend"
+            )
+        },
+    ),
+}
+
+
+def test_host_is_without_fault():
+    """The settings that the mistakes below are made in are fine themselves."""
+    assert _reported() == []
+
+
+@pytest.mark.parametrize(("check_id", "values"), MISTAKES.values(), ids=MISTAKES)
+def test_mistake_is_reported(settings, check_id, values):
+    """Each mistake has its id, and a hint that can be pasted or followed."""
+    for name, value in values.items():
+        if value is MISSING:
+            delattr(settings, name)
+        else:
+            setattr(settings, name, value)
+
+    found = [each for each in _reported() if each.id == check_id]
+
+    assert found
+    assert all(each.hint and each.msg for each in found)
+    assert all(each.is_serious() is (".E" in check_id) for each in found)
+
+
+def test_missing_audit_log_is_reported():
+    """E006: every write is recorded, so it must be there."""
+    with modify_settings(INSTALLED_APPS={"remove": ["saas_kit.audit"]}):
+        [message] = [each for each in _reported() if each.id == "saas_kit_tenancy.E006"]
+
+    assert '"saas_kit.audit"' in message.hint
+
+
+def test_hint_for_the_organization_model_is_the_line_to_paste(settings):
+    """E002: what to add stands there."""
+    delattr(settings, ORGANIZATION)
+
+    [message] = [each for each in _reported() if each.id == "saas_kit_tenancy.E002"]
+
+    assert f'{ORGANIZATION} = "saas_kit_tenancy.Organization"' in message.hint
+
+
+@pytest.mark.parametrize("roles", ["WITH_BILLING", "WITHOUT_VIEWER"])
+def test_roles_of_the_host_are_fine(settings, roles):
+    """A host adds roles, and may leave out all but the owners."""
+    settings.SAAS_KIT_TENANCY_ROLES = f"tests.tenancy.sample_roles.{roles}"
+
+    assert _reported() == []
+
+
+def test_every_check_has_an_id_of_its_own():
+    """Ids are never used twice."""
+    from saas_kit.teams import checks as teams
+    from saas_kit.tenancy import checks as tenancy
+
+    names = [(check.__doc__ or "").partition(":")[0] for check in tenancy.ALL]
+
+    assert len(names) == len(set(names))
+    assert all(len(name) == 4 for name in (*names, *(each.__doc__.partition(":")[0] for each in teams.ALL)))

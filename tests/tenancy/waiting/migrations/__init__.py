@@ -1,0 +1,1 @@
+"""A first migration that depends on one which depends on it."""
