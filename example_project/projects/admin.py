@@ -3,7 +3,6 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib import admin
-from django.http import HttpRequest
 
 from projects import services
 from projects.models import Project, Task
@@ -22,16 +21,16 @@ class ProjectAdmin(SoftDeletableAdmin):
     readonly_fields = ("id", "organization", "created_at", "updated_at", "deleted_at")
     actions = ("restore",)
 
-    def has_add_permission(self, request: HttpRequest) -> bool:
+    def has_add_permission(self, request: Any) -> bool:
         return False
 
-    def save_model(self, request: HttpRequest, obj: Project, form: Any, change: bool) -> None:
+    def save_model(self, request: Any, obj: Project, form: Any, change: bool) -> None:
         services.change_project(obj, actor=request.user, **form.cleaned_data)
 
-    def delete_one(self, obj: Project, request: HttpRequest) -> None:
+    def delete_one(self, obj: Project, request: Any) -> None:
         services.delete_project(obj, actor=request.user)
 
-    def restore_one(self, obj: Project, request: HttpRequest) -> None:
+    def restore_one(self, obj: Project, request: Any) -> None:
         services.restore_project(obj, actor=request.user)
 
 
@@ -53,14 +52,14 @@ class TaskAdmin(SoftDeletableAdmin):
     )
     actions = ("restore",)
 
-    def has_add_permission(self, request: HttpRequest) -> bool:
+    def has_add_permission(self, request: Any) -> bool:
         return False
 
-    def save_model(self, request: HttpRequest, obj: Task, form: Any, change: bool) -> None:
+    def save_model(self, request: Any, obj: Task, form: Any, change: bool) -> None:
         services.change_task(obj, actor=request.user, **form.cleaned_data)
 
-    def delete_one(self, obj: Task, request: HttpRequest) -> None:
+    def delete_one(self, obj: Task, request: Any) -> None:
         services.delete_task(obj, actor=request.user)
 
-    def restore_one(self, obj: Task, request: HttpRequest) -> None:
+    def restore_one(self, obj: Task, request: Any) -> None:
         services.restore_task(obj, actor=request.user)

@@ -173,7 +173,7 @@ def _add_roles(
     organizations: dict[str, AbstractOrganization],
 ) -> None:
     for slug, role in person.organizations.items():
-        if not Membership.objects.filter(organization=organizations[slug], user=user).exists():
+        if not Membership.objects.in_organization(organizations[slug]).filter(user=user).exists():
             add_member(organizations[slug], user, role, actor=None)
     for slug, role in person.accounts.items():
         if not AccountMembership.objects.filter(account=accounts[slug], user=user).exists():
@@ -195,6 +195,6 @@ def _add_project(organization: AbstractOrganization, demo: DemoProject) -> None:
         project = create_project(organization, name=demo.name, description=demo.description, actor=None)
     for title, status, email in demo.tasks:
         if not Task.objects.filter(project=project, title=title).exists():
-            members = Membership.objects.filter(organization=organization)
+            members = Membership.objects.in_organization(organization)
             assignee = members.filter(user__email=email).first() if email else None
             create_task(project, title=title, status=status, assignee=assignee, actor=None)

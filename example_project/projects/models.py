@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Self
+from typing import Any, ClassVar, Self
 
 from django.db import models
 from django.db.models.functions import Coalesce, Lower
@@ -12,7 +12,7 @@ from saas_kit.core.models import AliveManager, SoftDeletable, SoftDeletableQuery
 from saas_kit.tenancy.models import Membership, OrganizationOwned, OrganizationOwnedQuerySet
 
 
-class ProjectQuerySet(SoftDeletableQuerySet["Project"], OrganizationOwnedQuerySet):
+class ProjectQuerySet(SoftDeletableQuerySet[Any], OrganizationOwnedQuerySet):  # type: ignore[override]
     """Projects."""
 
     def with_open_task_count(self) -> Self:
@@ -31,8 +31,8 @@ class Project(OrganizationOwned, SoftDeletable):
     name = models.CharField(_("name"), max_length=120)
     description = models.TextField(_("description"), max_length=2000, blank=True, default="")
 
-    objects = AliveManager.from_queryset(ProjectQuerySet)()
-    all_objects = models.Manager.from_queryset(ProjectQuerySet)()
+    objects: ClassVar[Any] = AliveManager.from_queryset(ProjectQuerySet)()
+    all_objects: ClassVar[Any] = models.Manager.from_queryset(ProjectQuerySet)()
 
     class Meta:
         verbose_name = _("project")
@@ -60,7 +60,7 @@ class TaskStatus(models.TextChoices):
     DONE = "done", _("done")
 
 
-class TaskQuerySet(SoftDeletableQuerySet["Task"], OrganizationOwnedQuerySet):
+class TaskQuerySet(SoftDeletableQuerySet[Any], OrganizationOwnedQuerySet):  # type: ignore[override]
     """Tasks."""
 
     def open(self) -> Self:
@@ -87,8 +87,8 @@ class Task(OrganizationOwned, SoftDeletable):
         verbose_name=_("assignee"),
     )
 
-    objects = AliveManager.from_queryset(TaskQuerySet)()
-    all_objects = models.Manager.from_queryset(TaskQuerySet)()
+    objects: ClassVar[Any] = AliveManager.from_queryset(TaskQuerySet)()
+    all_objects: ClassVar[Any] = models.Manager.from_queryset(TaskQuerySet)()
 
     class Meta:
         verbose_name = _("task")

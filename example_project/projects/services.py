@@ -41,7 +41,9 @@ def create_project(
     organization = lock_organization(organization)  # nothing is added to one that is being deleted
     try:
         with transaction.atomic():
-            project = Project.objects.create(organization=organization, name=name, description=description)
+            project: Project = Project.objects.create(
+                organization=organization, name=name, description=description
+            )
     except IntegrityError as error:
         raise ProjectNameTaken(field="name") from error
     record("project.created", target=project, actor=actor)
@@ -114,7 +116,7 @@ def create_task(
     """
     project = _hold_project(project)
     _require_member(assignee, project)
-    task = Task.objects.create(
+    task: Task = Task.objects.create(
         organization=project.organization,
         project=project,
         title=title,
@@ -144,7 +146,7 @@ def change_task(task: Task, *, actor: AbstractBaseUser | None, **values: Any) ->
     locked = Task.objects.select_for_update(of=("self",)).select_related(
         "organization", "project", "assignee"
     )
-    current = locked.filter(pk=task.pk).first()
+    current: Task | None = locked.filter(pk=task.pk).first()
     if current is None:
         raise NotFound
     changes = apply_changes(current, values)

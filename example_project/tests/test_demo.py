@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import shutil
 import signal
 import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import requests
@@ -18,6 +23,7 @@ from saas_kit.audit.models import Event
 from saas_kit.teams.models import Team, TeamMembership
 from saas_kit.tenancy.models import Account, AccountMembership, Membership, get_organization_model
 
+PROJECT = Path(__file__).resolve().parent.parent
 START_UP = 90  # seconds
 MODELS = (
     get_user_model(),
@@ -115,6 +121,26 @@ class TestCommand:
         assert process.popen.wait(START_UP) == 1
         assert "Only the embedded database is reset." in process.output
 
+    def test_starts_anew(self, tmp_path, clean_environment):
+        """The embedded database is replaced, and nothing is written beside it."""
+        project = tmp_path / "project"
+        shutil.copytree(
+            PROJECT, project, ignore=shutil.ignore_patterns(".*", "tests", "staticfiles", "media")
+        )
+        database = project / ".local" / "db.sqlite3"
+        database.parent.mkdir()
+        database.write_text("not a database")
+        before = set(_files(project))
+
+        command = [sys.executable, "-B", "manage.py", "demo", "--no-serve", "--reset"]
+        result = subprocess.run(
+            command, check=False, cwd=project, env=clean_environment(), capture_output=True, text=True
+        )
+
+        assert result.returncode == 0, result.stderr
+        assert database.read_bytes().startswith(b"SQLite format 3")
+        assert {path for path in set(_files(project)) - before if ".local" not in path.parts} == set()
+
     def test_loads_again(self, start_command, demo_database):
         process = start_command("demo", "--no-serve", database=demo_database)
 
@@ -169,3 +195,7 @@ class TestPages:
             session.post(f"{server}/admin/login/?next=/admin/", data=form, timeout=10)
             for page in ("projects/project", "projects/task", "saas_kit_tenancy/organization"):
                 assert session.get(f"{server}/admin/{page}/", timeout=10).status_code == 200, page
+
+
+def _files(directory: Path) -> Iterator[Path]:
+    return (path.relative_to(directory) for path in directory.rglob("*") if path.is_file())

@@ -141,7 +141,7 @@ class OrganizationWithProjectsSerializer(OrganizationSerializer):
     project_count = serializers.SerializerMethodField(help_text=_("How many projects it has."))
 
     class Meta(OrganizationSerializer.Meta):
-        fields = (*OrganizationSerializer.Meta.fields, "project_count")
+        fields: tuple[str, ...] = (*OrganizationSerializer.Meta.fields, "project_count")
 
     @extend_schema_field(int)
     def get_project_count(self, organization: Any) -> int:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from django.db.models import QuerySet
 from rest_framework.request import Request
 
 from projects import services
@@ -45,10 +44,10 @@ class ProjectViewSet(RestoreModelMixin, OrganizationScopedViewSet):
     extra_errors = {"restore": (409,)}
 
     def perform_destroy(self, instance: Project) -> None:
-        services.delete_project(instance, actor=self.request.user)
+        services.delete_project(instance, actor=self.actor)
 
     def perform_restore(self, instance: Project) -> Project:
-        return services.restore_project(instance, actor=self.request.user)
+        return services.restore_project(instance, actor=self.actor)
 
 
 class TaskViewSet(RestoreModelMixin, OrganizationScopedViewSet):
@@ -71,7 +70,7 @@ class TaskViewSet(RestoreModelMixin, OrganizationScopedViewSet):
     descriptions = {"create": "Create a task in a project."}
     extra_errors = {"restore": (409,)}
 
-    def _organization_of(self, request: Request) -> AbstractOrganization:
+    def get_target_organization(self, request: Request) -> AbstractOrganization:
         # a task is made where its project is
         if not isinstance(request.data, Mapping) or "project" not in request.data:
             raise field_required("project")
@@ -85,10 +84,10 @@ class TaskViewSet(RestoreModelMixin, OrganizationScopedViewSet):
         return organization
 
     def perform_destroy(self, instance: Task) -> None:
-        services.delete_task(instance, actor=self.request.user)
+        services.delete_task(instance, actor=self.actor)
 
     def perform_restore(self, instance: Task) -> Task:
-        return services.restore_task(instance, actor=self.request.user)
+        return services.restore_task(instance, actor=self.actor)
 
 
 class OrganizationWithProjectsViewSet(OrganizationViewSet):
@@ -96,5 +95,5 @@ class OrganizationWithProjectsViewSet(OrganizationViewSet):
 
     serializer_class = OrganizationWithProjectsSerializer
 
-    def get_queryset(self) -> QuerySet[Any]:
+    def get_queryset(self) -> Any:
         return super().get_queryset().annotate(project_count=Project.objects.counted_in_organization())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 from argparse import ArgumentParser, RawDescriptionHelpFormatter
+from pathlib import Path
 from typing import Any
 
 from django.conf import settings
@@ -84,13 +85,12 @@ class Command(BaseCommand):
 
     def _reset(self) -> None:
         database = settings.DATABASES["default"]
-        if str(database["NAME"]) != str(settings.EMBEDDED_DATABASE):
+        embedded: Path = getattr(settings, "EMBEDDED_DATABASE")  # noqa: B009 - the type checker knows only Django's
+        if str(database["NAME"]) != str(embedded):
             raise CommandError("Only the embedded database is reset. Empty the one of DATABASE_URL yourself.")
         connection.close()
         for suffix in ("", "-wal", "-shm"):
-            settings.EMBEDDED_DATABASE.with_name(settings.EMBEDDED_DATABASE.name + suffix).unlink(
-                missing_ok=True
-            )
+            embedded.with_name(embedded.name + suffix).unlink(missing_ok=True)
 
     def _serve(self, port: int | None) -> None:
         application = StaticFilesHandler(get_internal_wsgi_application())
@@ -98,7 +98,7 @@ class Command(BaseCommand):
         ports = [USUAL_PORT, 0] if port is None else [port]
         for candidate in ports:
             try:
-                run(HOST, candidate, application, threading=True, on_bind=self._tell)
+                run(HOST, candidate, application, threading=True, on_bind=self._tell)  # type: ignore[arg-type]
             except OSError as error:
                 if candidate == ports[-1]:
                     raise CommandError(f"Port {candidate} cannot be used: {error}.") from error

@@ -79,11 +79,12 @@ class OrganizationTargetMixin:
 
     def create(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         """Create one in an organization: the body's, else the active one, else the caller's only one."""
-        self.organization = self._organization_of(request)
+        self.organization = self.get_target_organization(request)
         self.require(request, self.organization)  # type: ignore[attr-defined]
         return super().create(request, *args, **kwargs)  # type: ignore[misc,no-any-return]
 
-    def _organization_of(self, request: Request) -> AbstractOrganization:
+    def get_target_organization(self, request: Request) -> AbstractOrganization:
+        """Return where the request wants to create something, whether or not the caller may."""
         active = active_organization(request)
         body = request.data if isinstance(request.data, Mapping) else {}
         if "organization" not in body:

@@ -110,7 +110,17 @@ class OrganizationSerializer(ModelSerializer):
 
     class Meta:
         model = get_organization_model()
-        fields = ("id", "account", "name", "slug", "status", "metadata", "role", "created_at", "updated_at")
+        fields: tuple[str, ...] = (
+            "id",
+            "account",
+            "name",
+            "slug",
+            "status",
+            "metadata",
+            "role",
+            "created_at",
+            "updated_at",
+        )
         read_only_fields = ("status",)
         create_only_fields = ("account",)
 

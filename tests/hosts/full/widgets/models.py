@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any, ClassVar
+
 from django.db import models
 from django.db.models.functions import Lower
 
@@ -9,7 +11,7 @@ from saas_kit.core.models import AliveManager, Identified, SoftDeletable, SoftDe
 from saas_kit.tenancy.models import OrganizationOwned, OrganizationOwnedQuerySet
 
 
-class WidgetQuerySet(SoftDeletableQuerySet["Widget"], OrganizationOwnedQuerySet):
+class WidgetQuerySet(SoftDeletableQuerySet[Any], OrganizationOwnedQuerySet):  # type: ignore[override]
     """Widgets."""
 
 
@@ -19,8 +21,8 @@ class Widget(OrganizationOwned, SoftDeletable):
     name = models.CharField(max_length=120)
     size = models.PositiveIntegerField(default=1)
 
-    objects = AliveManager.from_queryset(WidgetQuerySet)()
-    all_objects = models.Manager.from_queryset(WidgetQuerySet)()
+    objects: ClassVar[Any] = AliveManager.from_queryset(WidgetQuerySet)()
+    all_objects: ClassVar[Any] = models.Manager.from_queryset(WidgetQuerySet)()
 
     class Meta:
         constraints = (
