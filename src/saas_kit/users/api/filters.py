@@ -45,6 +45,8 @@ class UserFilter(filters.FilterSet):
         }
         if not values:
             return queryset
+        if "team_memberships__team_id" in values:
+            values["team_memberships__team__deleted_at__isnull"] = True
         visible = Membership.objects.visible_to(self.request.user, OrganizationPermission.VIEW_MEMBERS)
         organization = active_organization(self.request)
         if organization is not None:

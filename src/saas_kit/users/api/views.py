@@ -113,10 +113,12 @@ class UserViewSet(OrganizationTargetMixin, TenantViewSet, ModelViewSet):
 
     def check_object_permissions(self, request: Request, obj: Any) -> None:
         super().check_object_permissions(request, obj)
-        if self.action_name in ("update", "partial_update", "destroy") and obj.pk != request.user.pk:
-            if not get_access(request.user).is_staff:
-                raise NotAllowed
+        if not isinstance(obj, get_user_model()) or obj.pk == self.actor.pk:
+            return
+        if get_access(self.actor).is_staff:
             self.note_staff_access(request, obj)
+        elif self.action_name in ("update", "partial_update", "destroy"):
+            raise NotAllowed
 
     def perform_destroy(self, instance: Any) -> None:
         services.remove_user(instance, actor=self.actor)
