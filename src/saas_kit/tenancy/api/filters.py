@@ -11,7 +11,7 @@ class AccountFilter(filters.FilterSet):
     """Filters accounts."""
 
     status = filters.ChoiceFilter(choices=Status.choices)
-    slug = filters.CharFilter(lookup_expr="iexact")
+    slug = filters.CharFilter(lookup_expr="iexact", help_text="The whole slug, in any case of letters.")
 
 
 class OrganizationFilter(AccountFilter):
