@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from typing import Any
-from uuid import UUID
 
 import pytest
 from django.apps import apps
@@ -76,6 +75,7 @@ def _evil(field: Any, world: World) -> Any:
 def _effect(before: dict[str, Any], after: dict[str, Any]) -> dict[str, Any]:
     """Return what changed: the columns of rows that were there, and of new rows what is not made anew each time."""
     effect: dict[str, Any] = {}
+    made = {key for label, table in after.items() for key in table.keys() - before[label].keys()}
     for label, table in after.items():
         own_key = apps.get_model(label)._meta.pk.attname
         for key, row in table.items():
@@ -83,11 +83,10 @@ def _effect(before: dict[str, Any], after: dict[str, Any]) -> dict[str, Any]:
             for column, value in row.items():
                 if old is not None and old[column] == value:
                     continue
-                is_made = column in (own_key, "password") or isinstance(value, datetime)
-                if old is None and isinstance(value, UUID) and value not in before[label]:
-                    is_made = is_made or not any(value in each for each in before.values())
-                effect[f"{label} {'new' if old is None else key} {column}"] = "made" if is_made else value
                 assert value not in (TIME, TIME.isoformat()), column
+                is_anew = column in (own_key, "password") or isinstance(value, datetime)
+                is_anew = is_anew or (column.endswith("_id") and value in made)
+                effect[f"{label} {'new' if old is None else key} {column}"] = "anew" if is_anew else value
     for label, table in before.items():
         effect.update({f"{label} {key}": "gone" for key in table.keys() - after[label].keys()})
     return effect
