@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from itertools import product
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 from uuid import uuid4
 
 import pytest
+from django.urls import get_resolver
 from django.utils.text import slugify
+from rest_framework.relations import ManyRelatedField, RelatedField
 
+from saas_kit.api.views import ApiViewMixin
+from saas_kit.tenancy.api.fields import PersonField, VisibleRelatedField
 from tests.api_fixtures import Operation, World, reference, rolled_back, rows
 from tests.api_fixtures.catalog import ALL
 from tests.api_fixtures.world import CANARY, parameters_of
@@ -121,6 +126,29 @@ def test_foreign_id_in_a_body_is_answered_as_an_unknown_one(
     assert rows() == before
     with rolled_back():
         assert operation.call(world, caller, body=body).status_code in (200, 201)
+
+
+def test_every_relation_that_can_be_written_is_looked_up_among_the_visible() -> None:
+    """T3: no serializer of the API takes an id from a body without asking who may see what it names."""
+    found = set()
+    for view in _view_classes(get_resolver().url_patterns):
+        declared = [*getattr(view, "input_serializer_classes", {}).values()]
+        for serializer_class in filter(None, [*declared, getattr(view, "serializer_class", None)]):
+            for name, field in serializer_class().fields.items():
+                if isinstance(field, RelatedField | ManyRelatedField | PersonField) and not field.read_only:
+                    assert isinstance(field, VisibleRelatedField | PersonField), (serializer_class, name)
+                    found.add(name)
+    assert {"account", "organization", "user"} <= found
+
+
+def _view_classes(patterns: Any) -> Iterator[Any]:
+    for pattern in patterns:
+        if hasattr(pattern, "url_patterns"):
+            yield from _view_classes(pattern.url_patterns)
+        else:
+            view = getattr(pattern.callback, "cls", None)
+            if view is not None and issubclass(view, ApiViewMixin):
+                yield view
 
 
 def test_somebody_who_is_in_both_organizations_can_be_named(world: World) -> None:
