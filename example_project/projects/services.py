@@ -21,7 +21,7 @@ from saas_kit.core.changes import apply_changes
 from saas_kit.core.events import send_on_commit
 from saas_kit.core.exceptions import NotFound
 from saas_kit.tenancy.models import AbstractOrganization, Membership
-from saas_kit.tenancy.services.organizations import lock_organization
+from saas_kit.tenancy.services import lock_organization
 
 
 @transaction.atomic

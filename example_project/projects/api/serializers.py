@@ -11,7 +11,7 @@ from rest_framework import serializers
 from projects import services
 from projects.models import Project, Task, TaskStatus
 from saas_kit.api.serializers import ModelSerializer
-from saas_kit.tenancy.api.fields import OrganizationField, VisibleRelatedField
+from saas_kit.tenancy.api.fields import OrganizationField, SameOrganizationField
 from saas_kit.tenancy.api.serializers import OrganizationSerializer
 from saas_kit.tenancy.models import Membership
 
@@ -70,15 +70,6 @@ class ProjectSerializer(ModelSerializer):
 
     def update(self, instance: Project, validated_data: dict[str, Any]) -> Project:
         return services.change_project(instance, **validated_data)
-
-
-class SameOrganizationField(VisibleRelatedField):
-    """A reference to a row of the task's own organization; anything else does not exist."""
-
-    def get_queryset(self) -> Any:
-        task: Task | None = self.parent.instance
-        organization = self.context["view"].organization if task is None else task.organization
-        return super().get_queryset().in_organization(organization)
 
 
 @extend_schema_serializer(

@@ -22,7 +22,7 @@ from saas_kit.teams.exceptions import AlreadyInTeam, NameTaken, NotInOrganizatio
 from saas_kit.teams.models import Team, TeamMembership
 from saas_kit.tenancy.models import AbstractOrganization, Membership
 from saas_kit.tenancy.roles import get_role
-from saas_kit.tenancy.services.organizations import lock_organization
+from saas_kit.tenancy.services import lock_organization
 from saas_kit.tenancy.slugs import save_with_slug
 
 

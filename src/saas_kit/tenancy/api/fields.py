@@ -44,6 +44,19 @@ class VisibleRelatedField(serializers.PrimaryKeyRelatedField):  # type: ignore[t
             raise serializers.ValidationError({str(self.field_name): error.detail}) from error
 
 
+class SameOrganizationField(VisibleRelatedField):
+    """
+    A reference to a row of the organization that the serialized row belongs to, or is created in.
+
+    ``VisibleRelatedField`` alone would let somebody who is in two organizations tie their rows together.
+    """
+
+    def get_queryset(self) -> Any:
+        instance = getattr(self.parent, "instance", None)
+        organization = self.context["view"].organization if instance is None else instance.organization
+        return super().get_queryset().in_organization(organization)
+
+
 class OrganizationField(VisibleRelatedField):
     """The id of an organization that the caller is in."""
 
