@@ -9,6 +9,7 @@ from functools import cache
 from typing import Any
 
 import pytest
+from django.core import mail
 from django.test import override_settings
 
 from tests.api_fixtures.clients import PREFIX
@@ -112,4 +113,5 @@ def statuses_of(operation: Operation, world: World, callers: list[str], caplog: 
             assert len(denials) == (status in (403, 404)), f"{caller}: {denials}"
             if status >= 400:
                 assert rows() == before, f"{caller} was answered {status}, and something changed"
+                assert mail.outbox == [], f"{caller} was answered {status}, and a mail was sent"
     return found

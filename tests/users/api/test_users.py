@@ -406,3 +406,25 @@ class TestRegister:
             assert client.get(f"users/{other['user']['id']}/").status_code == 404
             theirs = other["user"]["memberships"][0]["organization"]
             assert client.get(f"organizations/{theirs}/").status_code == 404
+
+
+class TestKeys:
+    """I120: what cannot be the key of a person is nobody's, never an error of the server."""
+
+    @pytest.mark.parametrize(
+        "key", ["0", "-1", "9" * 40, "x", "1.5", "01920000-0000-7000-8000-00000000000", "%00", "é"]
+    )
+    def test_in_a_path(self, client: ApiClient, owner: Any, key: str) -> None:
+        """A key that nobody can have is 404 for every verb; one's own is 200."""
+        for method in ("GET", "PUT", "PATCH", "DELETE"):
+            assert client.request(method, f"users/{key}/", {}).status_code == 404
+        assert client.get(f"users/{owner.pk}/").status_code == 200
+
+    @pytest.mark.parametrize(
+        "key", ["x", "1.5.5", "9" * 400, "1e999999999", "-1e999999999", "NaN", "\x00", "[]"]
+    )
+    def test_in_a_filter(self, client: ApiClient, owner: Any, key: str) -> None:
+        """A key that nobody can have is 400, or finds nothing, at once."""
+        response = client.get("teams/", member=key)
+        assert response.status_code == 400 or response.json()["results"] == []
+        assert client.get("teams/", member=owner.pk).status_code == 200
