@@ -46,6 +46,7 @@ class Caller:
         pages = [self.get(path, **query).json()]
         while pages[-1][link]:
             pages.append(self.send("GET", pages[-1][link]).json())
+            assert len(pages) < 200, "the pages do not end"
         return pages
 
 

@@ -201,6 +201,7 @@ class TestWalk:
         back = [pages[-1]]
         while back[0]["previous"]:
             back.insert(0, api.send("GET", back[0]["previous"]).json())
+            assert len(back) < 20, "the pages do not end"
         assert _ids(back) == ids
 
     def test_there_and_back_is_the_same_page(self, api, make_widget):
@@ -289,6 +290,7 @@ class TestWalkWhileOthersWrite:
                     victim.delete()
             page = api.send("GET", page[link]).json()
             seen += _ids([page])
+            assert len(seen) < 200, "the pages do not end"
 
         assert len(seen) == len(set(seen))
         assert throughout <= set(seen)
