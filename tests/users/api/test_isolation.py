@@ -224,10 +224,18 @@ class TestFilters:
         assert dual in world.client("b_owner").ids("users/", role="admin")
         assert dual not in world.client("b_owner").ids("users/", role="viewer")
 
-    def test_people_by_organization_and_role_ask_for_one_membership(self, world: World) -> None:
-        """Somebody who is an owner in one organization and in another too is not found as an owner of that."""
-        owner = world.client("owner")
-        assert owner.ids("users/", role="member", organization=world.a2.organization.pk) == set()
+    def test_people_by_organization_role_and_team_ask_for_one_membership(
+        self, world: World, make_membership: Any
+    ) -> None:
+        """A viewer here who is an admin in another of the caller's organizations is not found as an admin here."""
+        owner, viewer = world.client("owner"), world.people["viewer"]
+        make_membership(world.a2.organization, user=viewer, role="admin")
+        here, there = ({"organization": each.organization.pk} for each in (world.a, world.a2))
+        key = str(viewer.pk)
+        assert key in owner.ids("users/", role="viewer", **here)
+        assert key in owner.ids("users/", role="admin", **there)
+        assert key not in owner.ids("users/", role="admin", **here)
+        assert key not in owner.ids("users/", role="viewer", **there)
         assert owner.ids("users/", role="viewer", team=world.a.team.pk) == set()
         assert owner.ids("users/", role="member", team=world.a.team.pk) == {
             str(world.people["lead"].pk),

@@ -239,6 +239,16 @@ class TestDelete:
         body = {"organization": str(organization.pk), "email": "leaver@example.com"}
         assert _code(client.post("users/", body)) == (400, "email_taken")  # until the purge
 
+    def test_sessions_stay_dead(self, make_user: Any, client_for: Any) -> None:
+        """I74: somebody who is let in again has to sign in; the tokens of before are of no use."""
+        person = make_user()
+        client = client_for(person)
+        assert client.delete(f"users/{person.pk}/").status_code == 204
+        type(person)._base_manager.filter(pk=person.pk).update(is_active=True)
+        assert client.get("auth/me/").status_code == 401
+        person.refresh_from_db()
+        assert client_for(person).get("auth/me/").status_code == 200
+
     def test_only_owner_of_something_shared_stays(
         self, client: ApiClient, organization: Any, owner: Any, make_membership: Any
     ) -> None:
