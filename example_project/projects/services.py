@@ -74,7 +74,13 @@ def change_project(project: Project, *, actor: AbstractBaseUser | None, **values
 
 @transaction.atomic
 def delete_project(project: Project, *, actor: AbstractBaseUser | None) -> None:
-    """Delete a project with its tasks, so that it can be restored."""
+    """
+    Delete a project with its tasks, so that it can be restored.
+
+    Raises:
+        NotFound: It is deleted already.
+    """
+    _lock_project(project)
     project.delete()
     record("project.deleted", target=project, actor=actor)
     send_on_commit(signals.project_deleted, sender=Project, project=project, actor=actor)
@@ -143,12 +149,7 @@ def change_task(task: Task, *, actor: AbstractBaseUser | None, **values: Any) ->
     if project.organization_id != task.organization_id:
         raise NotInOrganization(field="project")
     _require_member(values.get("assignee"), project)
-    locked = Task.objects.select_for_update(of=("self",)).select_related(
-        "organization", "project", "assignee"
-    )
-    current: Task | None = locked.filter(pk=task.pk).first()
-    if current is None:
-        raise NotFound
+    current = _lock_task(task)
     changes = apply_changes(current, values)
     if changes:
         told = {field: [_plain(value) for value in pair] for field, pair in changes.items()}
@@ -159,7 +160,13 @@ def change_task(task: Task, *, actor: AbstractBaseUser | None, **values: Any) ->
 
 @transaction.atomic
 def delete_task(task: Task, *, actor: AbstractBaseUser | None) -> None:
-    """Delete a task, so that it can be restored."""
+    """
+    Delete a task, so that it can be restored.
+
+    Raises:
+        NotFound: It is deleted already.
+    """
+    _lock_task(task)
     task.delete()
     record("task.deleted", target=task, actor=actor)
     send_on_commit(signals.task_deleted, sender=Task, task=task, actor=actor)
@@ -180,7 +187,19 @@ def restore_task(task: Task, *, actor: AbstractBaseUser | None) -> Task:
     return task
 
 
+def _lock_task(task: Task) -> Task:
+    lock_organization(task.organization)
+    locked = Task.objects.select_for_update(of=("self",)).select_related(
+        "organization", "project", "assignee"
+    )
+    current: Task | None = locked.filter(pk=task.pk).first()
+    if current is None:
+        raise NotFound
+    return current
+
+
 def _lock_project(project: Project) -> Project:
+    lock_organization(project.organization)  # first, as every write does; two orders of locks are a deadlock
     locked = Project.objects.select_for_update(of=("self",)).select_related("organization")
     current: Project | None = locked.filter(pk=project.pk).first()
     if current is None:

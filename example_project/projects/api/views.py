@@ -41,7 +41,6 @@ class ProjectViewSet(RestoreModelMixin, OrganizationScopedViewSet):
         "destroy": ProjectPermission.DELETE,
         "restore": ProjectPermission.DELETE,
     }
-    extra_errors = {"restore": (409,)}
 
     def perform_destroy(self, instance: Project) -> None:
         services.delete_project(instance, actor=self.actor)
@@ -68,7 +67,6 @@ class TaskViewSet(RestoreModelMixin, OrganizationScopedViewSet):
         "restore": TaskPermission.DELETE,
     }
     descriptions = {"create": "Create a task in a project."}
-    extra_errors = {"restore": (409,)}
 
     def get_target_organization(self, request: Request) -> AbstractOrganization:
         # a task is made where its project is

@@ -114,7 +114,7 @@ class CreateModelMixin:
         serializer = self.get_input_serializer(data=request.data)
         serializer.is_valid(raise_exception=True)
         self.perform_create(serializer)
-        return _with_etag(
+        return with_etag(
             Response(self.get_serializer(serializer.instance).data, status=status.HTTP_201_CREATED)
         )
 
@@ -127,7 +127,7 @@ class RetrieveModelMixin(mixins.RetrieveModelMixin):
     """Answers one object with its ``ETag``."""
 
     def retrieve(self, request: Request, *args: Any, **kwargs: Any) -> Response:
-        return _with_etag(super().retrieve(request, *args, **kwargs))
+        return with_etag(super().retrieve(request, *args, **kwargs))
 
 
 class UpdateModelMixin:
@@ -139,7 +139,7 @@ class UpdateModelMixin:
             serializer = self.get_input_serializer(self.get_object(), data=request.data, partial=partial)
             serializer.is_valid(raise_exception=True)
             self.perform_update(serializer)
-            return _with_etag(Response(self.get_serializer(serializer.instance).data))
+            return with_etag(Response(self.get_serializer(serializer.instance).data))
 
     def partial_update(self: Any, request: Request, *args: Any, **kwargs: Any) -> Response:
         """Change one."""
@@ -171,7 +171,7 @@ class RestoreModelMixin:
     def restore(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         """Bring back what was deleted, with exactly what went along with it."""
         instance = self.perform_restore(self.get_object())  # type: ignore[attr-defined]
-        return _with_etag(Response(self.get_serializer(instance).data))  # type: ignore[attr-defined]
+        return with_etag(Response(self.get_serializer(instance).data))  # type: ignore[attr-defined]
 
     def perform_restore(self, instance: Any) -> Any:
         """Bring the object back, and return it; a viewset whose model has a service for it overrides this."""
@@ -205,6 +205,10 @@ class ApiViewSet(ApiView, GenericViewSet):  # type: ignore[type-arg]
         serializer_class = self.input_serializer_classes.get(name) or self.get_serializer_class()
         return serializer_class(*args, context=self.get_serializer_context(), **kwargs)
 
+    def hold(self, instance: Any) -> None:
+        """Hold an object until the transaction ends, in the order in which the services lock."""
+        type(instance)._base_manager.select_for_update(of=("self",)).filter(pk=instance.pk).exists()
+
     def get_object(self) -> Any:
         # filters are for lists; a parameter must not make an object disappear
         queryset = self.get_queryset()
@@ -231,7 +235,8 @@ def etag_of(data: Any) -> str:
     return f'"{hashlib.sha256(JSONRenderer().render(data)).hexdigest()[:32]}"'
 
 
-def _with_etag(response: Response) -> Response:
+def with_etag(response: Response) -> Response:
+    """Give a successful answer the validator of what it represents."""
     if status.is_success(response.status_code):
         response.headers["ETag"] = etag_of(response.data)
     return response
@@ -249,8 +254,7 @@ def _matching(view: Any, request: Request) -> Iterator[None]:
         yield
         return
     with transaction.atomic():
-        found = view.get_object()
-        type(found)._base_manager.select_for_update().filter(pk=found.pk).exists()
+        view.hold(view.get_object())
         wanted = {tag.strip() for tag in request.headers["If-Match"].split(",")}
         if "*" not in wanted and etag_of(view.get_serializer(view.get_object()).data) not in wanted:
             raise PreconditionFailed

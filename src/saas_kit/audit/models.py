@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, NoReturn
 
 from django.conf import settings
+from django.core.serializers.json import DjangoJSONEncoder
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
@@ -47,7 +48,7 @@ class Event(Identified):
     target_type = models.CharField(_("kind of object"), max_length=100)
     target_id = models.CharField(_("object's id"), max_length=64)
     target_label = models.CharField(_("object's name"), max_length=254, blank=True)
-    changes = models.JSONField(_("changes"), default=dict, blank=True)
+    changes = models.JSONField(_("changes"), default=dict, blank=True, encoder=DjangoJSONEncoder)
     staff_access = models.BooleanField(_("staff access"), default=False)
     ip_address = models.GenericIPAddressField(_("IP address"), null=True)
     request_id = models.CharField(_("request id"), max_length=64, blank=True)

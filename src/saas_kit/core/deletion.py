@@ -119,10 +119,10 @@ def restore(instance: models.Model) -> None:
     """
     model, using = type(instance), instance._state.db or "default"
     with transaction.atomic(using=using):
+        _refuse_orphan(instance, using)  # parents first: every other write locks from the top down as well
         row = _rows(model, using).select_for_update().filter(pk=instance.pk).values("deletion_id").first()
         if row is None or row["deletion_id"] is None:
             raise NotDeleted
-        _refuse_orphan(instance, row["deletion_id"], using)
         seen, queue = {model}, [model]
         while queue:
             parent = queue.pop()
@@ -143,7 +143,7 @@ def restore(instance: models.Model) -> None:
             raise NotUnique from error
 
 
-def _refuse_orphan(instance: models.Model, deletion_id: Any, using: str) -> None:
+def _refuse_orphan(instance: models.Model, using: str) -> None:
     for field in instance._meta.concrete_fields:
         if not isinstance(field, models.ForeignKey) or not is_soft_deletable(field.related_model):
             continue
@@ -176,20 +176,22 @@ def purge(
         if not keys:
             return protected
         try:
-            yield _remove(model, keys)
+            yield _remove(due, keys)
         except (models.ProtectedError, models.RestrictedError):
-            yield sum(_remove_unless_protected(model, key, protected) for key in keys)
+            yield sum(_remove_unless_protected(due, key, protected) for key in keys)
 
 
-def _remove(model: type[models.Model], keys: list[Any]) -> int:
+def _remove(due: Any, keys: list[Any]) -> int:
     with transaction.atomic():
-        count, _ = models.QuerySet(model).filter(pk__in=keys).delete()
+        # what was restored since the keys were read is due no longer
+        held = list(due.select_for_update().filter(pk__in=keys).values_list("pk", flat=True))
+        count, _ = models.QuerySet(due.model).filter(pk__in=held).delete()
     return count
 
 
-def _remove_unless_protected(model: type[models.Model], key: Any, protected: list[Any]) -> int:
+def _remove_unless_protected(due: Any, key: Any, protected: list[Any]) -> int:
     try:
-        return _remove(model, [key])
+        return _remove(due, [key])
     except (models.ProtectedError, models.RestrictedError):
         protected.append(key)
         return 0

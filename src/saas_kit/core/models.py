@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any, ClassVar, Self, TypeVar, cast
 from uuid import UUID
 
@@ -123,8 +122,3 @@ class SoftDeletable(models.Model):
     def purge(self) -> tuple[int, dict[str, int]]:
         """Remove it, and what belongs to it, from the database for good."""
         return super().delete()
-
-
-def soft_deletable_models() -> Iterable[type[SoftDeletable]]:
-    """Return every installed model whose rows are deleted by a mark."""
-    return deletion.soft_deletable_models()  # type: ignore[return-value]

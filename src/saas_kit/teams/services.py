@@ -11,6 +11,8 @@ from typing import Any
 
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.db import IntegrityError, transaction
+from django.db.models import Value
+from django.db.models.functions import Lower
 
 from saas_kit.audit.services import record
 from saas_kit.core.changes import apply_changes
@@ -80,7 +82,7 @@ def change_team(team: Team, *, actor: AbstractBaseUser | None, **values: Any) ->
         return team
 
     changes: dict[str, list[Any]] = {}
-    save_with_slug(Team, save, name=team.name, slug=values.get("slug", team.slug))
+    save_with_slug(Team, save, name=team.name, slug=values.get("slug", team.slug), besides=team)
     if changes:
         record("team.changed", target=team, actor=actor, changes=changes)
         send_on_commit(signals.team_changed, sender=Team, team=team, changes=changes, actor=actor)
@@ -217,6 +219,8 @@ def _lock_team(team: Team) -> Team:
 
 def _require_free_name(organization: AbstractOrganization, name: str, *, besides: Team | None = None) -> None:
     # the organization's row is held, so nobody takes the name between this and the write
-    teams = Team.objects.in_organization(organization).filter(name__iexact=name)
+    # compared as the constraint does it; upper case, as in iexact, folds other letters together
+    named = Team.objects.annotate(lower_name=Lower("name")).filter(lower_name=Lower(Value(name)))
+    teams = named.filter(organization=organization)
     if teams.exclude(pk=getattr(besides, "pk", None)).exists():
         raise NameTaken(field="name")

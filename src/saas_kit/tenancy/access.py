@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 from uuid import UUID
 
@@ -69,21 +67,19 @@ class UserAccess:
         role = self.role_in(obj) if hasattr(obj, "account_id") else self.role_in_account(obj.pk)
         return role is not None and permission in role.permissions
 
-    def accounts_granting(self, permission: str | None) -> Collection[UUID]:
-        """Return the accounts whose role reaches into their organizations, there with a permission if one is given."""
-        return [
-            account for account, role in self._reaching.items() if permission in (None, *role.permissions)
-        ]
+    def account_roles_granting(self, permission: str | None) -> set[str]:
+        """
+        Return the roles in accounts, of those that the person has, that reach into organizations.
 
-    @cached_property
-    def _reaching(self) -> dict[UUID, Role]:
-        roles = ((account, _find(key, Level.ACCOUNT)) for account, key in self.accounts.items())
-        reaching = (
-            (account, _find(role.organization_role, Level.ORGANIZATION))
-            for account, role in roles
-            if role is not None
-        )
-        return {account: role for account, role in reaching if role is not None}
+        With a permission, those that grant it there.
+        """
+        return {
+            key
+            for key in set(self.accounts.values())
+            if (account_role := _find(key, Level.ACCOUNT)) is not None
+            and (role := _find(account_role.organization_role, Level.ORGANIZATION)) is not None
+            and permission in (None, *role.permissions)
+        }
 
 
 def _find(key: str | None, level: Level) -> Role | None:

@@ -55,6 +55,16 @@ class SoftDeletableAdmin(admin.ModelAdmin):
         # what is deleted is restored before it is changed
         return super().has_change_permission(request, obj) and not (obj and obj.is_deleted)
 
+    def has_delete_permission(self, request: Any, obj: Any = None) -> bool:
+        return super().has_delete_permission(request, obj) and not (obj and obj.is_deleted)
+
+    def delete_view(self, request: Any, *args: Any, **kwargs: Any) -> Any:
+        try:
+            return super().delete_view(request, *args, **kwargs)
+        except SaasKitError as error:
+            self.message_user(request, str(error), messages.ERROR)
+            return HttpResponseRedirect(request.path)
+
     def changeform_view(self, request: Any, *args: Any, **kwargs: Any) -> Any:
         try:
             return super().changeform_view(request, *args, **kwargs)
@@ -67,8 +77,7 @@ class SoftDeletableAdmin(admin.ModelAdmin):
         self.delete_one(obj, request)
 
     def delete_queryset(self, request: Any, queryset: QuerySet[Any]) -> None:
-        for each in queryset.filter(deleted_at__isnull=True):
-            self.delete_one(each, request)
+        self._each(request, queryset, lambda each: self.delete_one(each, request))
 
     def delete_one(self, obj: Any, request: Any) -> None:
         raise NotImplementedError

@@ -160,8 +160,9 @@ class OrganizationQuerySet(SoftDeletableQuerySet[Any]):
         if permission is not None:
             memberships = memberships.filter(role__in=roles_granting(permission, level=Level.ORGANIZATION))
         reachable = models.Q(pk__in=memberships.values("organization"))
-        accounts = access.accounts_granting(permission)
-        if accounts:
+        account_roles = access.account_roles_granting(permission)
+        if account_roles:
+            accounts = AccountMembership.objects.filter(user=user, role__in=account_roles).values("account")
             through_account = self.model._base_manager.filter(account__in=accounts).values("pk")
             own = memberships.values("organization")
             reachable = models.Q(pk__in=own.union(through_account))

@@ -19,7 +19,12 @@ _ATTEMPTS = 5
 
 
 def save_with_slug(
-    model: type[ModelT], save: Callable[[str], ModelT], *, name: str, slug: str | None
+    model: type[ModelT],
+    save: Callable[[str], ModelT],
+    *,
+    name: str,
+    slug: str | None,
+    besides: ModelT | None = None,
 ) -> ModelT:
     """
     Save a row under a slug that is free.
@@ -28,6 +33,7 @@ def save_with_slug(
         save: Saves the row under the slug that it is given.
         name: What the slug is made of where none is given.
         slug: The slug that was asked for.
+        besides: The row itself, where it has been saved before.
 
     Raises:
         SlugTaken: The slug that was asked for belongs to another row.
@@ -38,7 +44,8 @@ def save_with_slug(
             with transaction.atomic():
                 return save(candidate)
         except IntegrityError:
-            if not model._default_manager.filter(slug__iexact=candidate).exists():
+            others = model._default_manager.filter(slug__iexact=candidate)
+            if not others.exclude(pk=getattr(besides, "pk", None)).exists():
                 raise
     raise SlugTaken(field="slug")
 

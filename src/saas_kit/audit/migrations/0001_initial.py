@@ -1,3 +1,4 @@
+import django.core.serializers.json
 import django.db.models.deletion
 from django.conf import settings
 from django.db import migrations, models
@@ -29,7 +30,15 @@ class Migration(migrations.Migration):
                 ("target_type", models.CharField(max_length=100, verbose_name="kind of object")),
                 ("target_id", models.CharField(max_length=64, verbose_name="object's id")),
                 ("target_label", models.CharField(blank=True, max_length=254, verbose_name="object's name")),
-                ("changes", models.JSONField(blank=True, default=dict, verbose_name="changes")),
+                (
+                    "changes",
+                    models.JSONField(
+                        blank=True,
+                        default=dict,
+                        encoder=django.core.serializers.json.DjangoJSONEncoder,
+                        verbose_name="changes",
+                    ),
+                ),
                 ("staff_access", models.BooleanField(default=False, verbose_name="staff access")),
                 ("ip_address", models.GenericIPAddressField(null=True, verbose_name="IP address")),
                 ("request_id", models.CharField(blank=True, max_length=64, verbose_name="request id")),

@@ -28,6 +28,7 @@ from saas_kit.teams.models import Team, TeamMembership
 from saas_kit.teams.permissions import TeamPermission
 from saas_kit.tenancy.api.bases import NestedViewSet, OrganizationScopedViewSet
 from saas_kit.tenancy.api.narrowing import active_organization
+from saas_kit.tenancy.people import organization_members
 
 _PERSON_FIELDS = {field.name for field in get_user_model()._meta.get_fields()}
 
@@ -49,7 +50,6 @@ class TeamViewSet(RestoreModelMixin, OrganizationScopedViewSet):
         "destroy": TeamPermission.DELETE,
         "restore": TeamPermission.DELETE,
     }
-    extra_errors = {"restore": (409,)}
 
     def perform_destroy(self, instance: Team) -> None:
         services.delete_team(instance, actor=self.actor)
@@ -101,6 +101,10 @@ class TeamMemberViewSet(
         organization = active_organization(self.request)
         teams = teams if organization is None else teams.in_organization(organization)
         return teams.select_related("organization__account")
+
+    def get_people(self) -> QuerySet[Any]:
+        """Return who can be put in the team: the members of its organization."""
+        return organization_members(self.parent.organization)
 
     def get_queryset(self) -> QuerySet[TeamMembership]:
         return super().get_queryset().filter(team=self.parent)

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import Any, ClassVar
 
+from django.db.models import Q
+from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 from rest_framework.exceptions import ErrorDetail, ValidationError
 from rest_framework.request import Request
@@ -18,8 +21,10 @@ from saas_kit.core.exceptions import NotFound
 from saas_kit.tenancy.access import get_access
 from saas_kit.tenancy.api.fields import OrganizationField
 from saas_kit.tenancy.api.narrowing import active_organization
+from saas_kit.tenancy.conf import TenancySettings
 from saas_kit.tenancy.exceptions import Suspended
 from saas_kit.tenancy.models import AbstractOrganization, Account, Status, get_organization_model
+from saas_kit.tenancy.services import lock_account, lock_organization
 
 _SAFE_METHODS = ("GET", "HEAD")
 
@@ -41,12 +46,26 @@ class TenantViewSet(ApiViewSet):
         super().check_object_permissions(request, obj)
         if context.staff_access.get():
             self.note_staff_access(request, obj)
-        if request.method not in _SAFE_METHODS and self.action_name != "restore":
-            _refuse_suspended(obj)
+        if request.method not in _SAFE_METHODS:
+            _refuse_suspended(self.place_of(obj), unless=obj if self.action_name == "restore" else None)
 
     def require(self, request: Request, obj: Any) -> None:
         """Ask for the present action's permission on an object that was not found by ``get_object()``."""
         self.check_object_permissions(request, obj)
+
+    def place_of(self, instance: Any) -> Any:
+        """Return the account or the organization that something is, or is in; None of what is in none."""
+        if isinstance(instance, Account | AbstractOrganization):
+            return instance
+        return getattr(instance, "organization", None)
+
+    def hold(self, instance: Any) -> None:
+        place = self.place_of(instance)
+        if isinstance(place, Account):
+            lock_account(place)
+        elif place is not None:
+            lock_organization(place)
+        super().hold(instance)
 
     def list(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         """List what the caller may see."""
@@ -63,11 +82,17 @@ class TenantViewSet(ApiViewSet):
         record("staff.access", target=obj, actor=self.actor, changes=changes)
 
 
-def _refuse_suspended(obj: Any) -> None:
-    place = obj if isinstance(obj, Account | AbstractOrganization) else getattr(obj, "organization", None)
+def _refuse_suspended(place: Any, *, unless: Any) -> None:
     places = [place, getattr(place, "account", None)]
-    if any(each is not None and each.status == Status.SUSPENDED for each in places):
+    # a place that is suspended may be restored; what is in it may not
+    if any(each not in (None, unless) and each.status == Status.SUSPENDED for each in places):
         raise Suspended
+
+
+def restorable(queryset: Any) -> Any:
+    """Keep what is alive, and what was deleted within the retention time."""
+    since = timezone.now() - timedelta(days=TenancySettings.RETENTION_DAYS)
+    return queryset.filter(Q(deleted_at__isnull=True) | Q(deleted_at__gte=since))
 
 
 class OrganizationTargetMixin:
@@ -121,7 +146,7 @@ class OrganizationScopedViewSet(OrganizationTargetMixin, TenantViewSet, ModelVie
     def get_queryset(self) -> Any:
         queryset: Any = super().get_queryset()
         if self.action_name == "restore":
-            queryset = queryset.model.all_objects.all()
+            queryset = restorable(queryset.model.all_objects.all())
         queryset = queryset.visible_to(self.actor, self.visible_permission())
         organization = active_organization(self.request)
         if organization is not None:
@@ -155,6 +180,9 @@ class NestedViewSet(TenantViewSet):
     def check_object_permissions(self, request: Request, obj: Any) -> None:
         # a row below the parent is decided by the parent
         super().check_object_permissions(request, self.parent)
+
+    def place_of(self, instance: Any) -> Any:
+        return super().place_of(self.parent)
 
 
 def field_required(field: str) -> ValidationError:

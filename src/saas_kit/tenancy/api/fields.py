@@ -9,6 +9,7 @@ from django.core.exceptions import ValidationError
 from django.db import models
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
+from rest_framework.fields import empty
 
 from saas_kit.tenancy.exceptions import NotInAccount
 from saas_kit.tenancy.models import Account, get_organization_model
@@ -24,6 +25,12 @@ class VisibleRelatedField(serializers.PrimaryKeyRelatedField):  # type: ignore[t
     def get_queryset(self) -> Any:
         queryset: Any = super().get_queryset()
         return queryset.visible_to(self.context["request"].user)
+
+    def run_validation(self, data: Any = empty) -> Any:
+        # REST framework takes an empty string for null, as forms do
+        if data == "":
+            self.fail("incorrect_type", data_type="str")
+        return super().run_validation(data)
 
     def to_internal_value(self, data: Any) -> Any:
         queryset = self.get_queryset()
@@ -88,9 +95,9 @@ def person_key_field() -> serializers.Field:  # type: ignore[type-arg]
 @extend_schema_field({"oneOf": [{"type": "string", "format": "uuid"}, {"type": "integer"}]})
 class PersonField(serializers.Field):  # type: ignore[type-arg]
     """
-    The id of a person; whether they belong here is for the service to say, in the same words.
+    The id of one of the people whom the view's ``get_people()`` returns; anybody else does not exist.
 
-    A person who is not active does not exist here.
+    So the answer to the id of somebody else's member is that to a random one.
     """
 
     default_error_messages = {
@@ -99,11 +106,11 @@ class PersonField(serializers.Field):  # type: ignore[type-arg]
     }
 
     def to_internal_value(self, data: Any) -> Any:
-        model = get_user_model()
+        people = self.context["view"].get_people()
         if isinstance(data, bool | float | dict | list):
             self.fail("incorrect_type")
         try:
-            person = model._default_manager.filter(pk=model._meta.pk.to_python(data), is_active=True).first()
+            person = people.filter(pk=people.model._meta.pk.to_python(data)).first()
         except (ValidationError, TypeError, ValueError, OverflowError):
             self.fail("incorrect_type")
         if person is None:

@@ -21,11 +21,12 @@ from saas_kit.api.views import (
     RestoreModelMixin,
     RetrieveModelMixin,
     UpdateModelMixin,
+    with_etag,
 )
 from saas_kit.core.exceptions import NotAllowed
 from saas_kit.core.permissions import Access, registered
 from saas_kit.tenancy import services
-from saas_kit.tenancy.api.bases import NestedViewSet, TenantViewSet, field_required
+from saas_kit.tenancy.api.bases import NestedViewSet, TenantViewSet, field_required, restorable
 from saas_kit.tenancy.api.fields import AccountField
 from saas_kit.tenancy.api.filters import AccountFilter, MembershipFilter, OrganizationFilter
 from saas_kit.tenancy.api.narrowing import active_organization
@@ -44,6 +45,7 @@ from saas_kit.tenancy.api.serializers import (
 )
 from saas_kit.tenancy.exceptions import NotAMember
 from saas_kit.tenancy.models import Account, AccountMembership, Membership, get_organization_model
+from saas_kit.tenancy.people import account_members, people_in_account
 from saas_kit.tenancy.permissions import AccountPermission, OrganizationPermission
 
 _PERSON_FIELDS = {field.name for field in get_user_model()._meta.get_fields()}
@@ -74,11 +76,10 @@ class AccountViewSet(RestoreModelMixin, TenantViewSet, ModelViewSet):
     }
     summaries = {"transfer": "Hand an account over"}
     descriptions = {"create": "Create an account; the caller becomes its owner."}
-    extra_errors = {"restore": (409,)}
 
     def get_queryset(self) -> Any:
         restoring = self.action_name == "restore"
-        queryset: Any = Account.all_objects.all() if restoring else super().get_queryset()
+        queryset: Any = restorable(Account.all_objects.all()) if restoring else super().get_queryset()
         queryset = queryset.visible_to(self.actor, self.visible_permission())
         organization = active_organization(self.request)
         return queryset if organization is None else queryset.filter(pk=organization.account_id)
@@ -92,11 +93,17 @@ class AccountViewSet(RestoreModelMixin, TenantViewSet, ModelViewSet):
     @action(detail=True, methods=["post"])
     def transfer(self, request: Request, **kwargs: Any) -> Response:
         """Make another member of the account its owner; the caller becomes an admin."""
-        account = self.get_object()
+        self.account = self.get_object()
         serializer = self.get_input_serializer(data=request.data)
         serializer.is_valid(raise_exception=True)
-        account = services.transfer_account(account, to=serializer.validated_data["user"], actor=self.actor)
-        return Response(self.get_serializer(account).data)
+        account = services.transfer_account(
+            self.account, to=serializer.validated_data["user"], actor=self.actor
+        )
+        return with_etag(Response(self.get_serializer(account).data))
+
+    def get_people(self) -> QuerySet[Any]:
+        """Return who can own the account: its members."""
+        return account_members(self.account.pk)
 
 
 class OrganizationViewSet(RestoreModelMixin, TenantViewSet, ModelViewSet):
@@ -122,12 +129,13 @@ class OrganizationViewSet(RestoreModelMixin, TenantViewSet, ModelViewSet):
     descriptions = {"create": "Create an organization in an account; the caller becomes its owner."}
     input_serializer_classes = {"leave": None}
     output_serializer_classes = {"leave": None}
-    extra_errors = {"restore": (409,)}
 
     def get_queryset(self) -> Any:
         queryset: Any = super().get_queryset()
         if self.action_name == "restore":
-            queryset = get_organization_model().all_objects.filter(account__deleted_at__isnull=True)
+            queryset = restorable(
+                get_organization_model().all_objects.filter(account__deleted_at__isnull=True)
+            )
         if self.request.method not in ("GET", "HEAD"):
             queryset = queryset.select_related("account")
         queryset = queryset.visible_to(self.actor, self.visible_permission())
@@ -222,6 +230,10 @@ class OrganizationMemberViewSet(MemberViewSetBase):
             organizations = organizations.filter(pk=active.pk)
         return organizations.visible_to(self.actor, OrganizationPermission.VIEW)
 
+    def get_people(self) -> QuerySet[Any]:
+        """Return who can be added: the people of the account."""
+        return people_in_account(self.parent.account_id)
+
     def get_queryset(self) -> QuerySet[Membership]:
         return super().get_queryset().filter(organization=self.parent)
 
@@ -256,6 +268,10 @@ class AccountMemberViewSet(MemberViewSetBase):
         accounts = Account.objects.visible_to(self.actor, AccountPermission.VIEW)
         active = active_organization(self.request)
         return accounts if active is None else accounts.filter(pk=active.account_id)
+
+    def get_people(self) -> QuerySet[Any]:
+        """Return who can be added: the people of the account."""
+        return people_in_account(self.parent.pk)
 
     def get_queryset(self) -> QuerySet[AccountMembership]:
         return super().get_queryset().filter(account=self.parent)

@@ -47,7 +47,8 @@ def create_account(
     account = save_with_slug(Account, save, name=name, slug=slug)
     AccountMembership.objects.create(account=account, user=owner, role=OWNER)
     forget_access(owner)
-    record("account.created", target=account, actor=actor, account_id=account.pk)
+    changes = {"owner": [None, str(owner.pk)]}
+    record("account.created", target=account, actor=actor, account_id=account.pk, changes=changes)
     send_on_commit(signals.account_created, sender=Account, account=account, actor=actor)
     return account
 
@@ -67,7 +68,7 @@ def change_account(account: Account, *, actor: AbstractBaseUser | None, **values
         return account
 
     changes: dict[str, list[Any]] = {}
-    save_with_slug(Account, save, name=account.name, slug=values.get("slug", account.slug))
+    save_with_slug(Account, save, name=account.name, slug=values.get("slug", account.slug), besides=account)
     if changes:
         record("account.changed", target=account, actor=actor, account_id=account.pk, changes=changes)
         send_on_commit(signals.account_changed, sender=Account, account=account, changes=changes, actor=actor)

@@ -17,6 +17,7 @@ from saas_kit.tenancy import signals
 from saas_kit.tenancy.access import forget_access, get_access
 from saas_kit.tenancy.exceptions import AlreadyMember, LastOwner, NotInAccount, RoleTooHigh, UnknownRole
 from saas_kit.tenancy.models import AbstractOrganization, Account, AccountMembership, Membership
+from saas_kit.tenancy.people import people_in_account
 from saas_kit.tenancy.roles import OWNER, Role, get_role
 from saas_kit.tenancy.services.accounts import delete_account, lock_account
 from saas_kit.tenancy.services.organizations import lock_organization
@@ -298,11 +299,7 @@ def _require_dominance(
 
 
 def _require_in_account(user: AbstractBaseUser, account_id: Any) -> None:
-    in_account = AccountMembership.objects.filter(account=account_id, user=user)
-    in_organization = Membership.objects.filter(
-        organization__account=account_id, organization__deleted_at__isnull=True, user=user
-    )
-    if not user.is_active or not (in_account.exists() or in_organization.exists()):
+    if not user.is_active or not people_in_account(account_id).filter(pk=user.pk).exists():
         raise NotInAccount(field="user")
 
 

@@ -53,7 +53,13 @@ def create_organization(
     organization = save_with_slug(model, save, name=name, slug=slug)
     Membership.objects.create(organization=organization, user=owner, role=OWNER)
     forget_access(owner)
-    record("organization.created", target=organization, actor=actor, organization_id=organization.pk)
+    record(
+        "organization.created",
+        target=organization,
+        actor=actor,
+        organization_id=organization.pk,
+        changes={"owner": [None, str(owner.pk)]},
+    )
     send_on_commit(signals.organization_created, sender=model, organization=organization, actor=actor)
     return organization
 
@@ -76,7 +82,8 @@ def change_organization(
         return organization
 
     changes: dict[str, list[Any]] = {}
-    save_with_slug(model, save, name=organization.name, slug=values.get("slug", organization.slug))
+    slug = values.get("slug", organization.slug)
+    save_with_slug(model, save, name=organization.name, slug=slug, besides=organization)
     if changes:
         _tell_change(organization, changes, actor)
     return organization
