@@ -244,7 +244,7 @@ class TestFilters:
         assert _names(api.get("widgets/", search=text)) == []
 
     def test_ordering(self, api):
-        """By the documented fields, either way, several at once."""
+        """I11: by the documented fields, either way, several at once."""
         assert _names(api.get("widgets/", ordering="size,-created_at"))[0] == "banana"
         assert _names(api.get("widgets/", ordering="-size,created_at"))[:2] == ["Apple", "apple pie"]
         assert _names(api.get("widgets/", ordering=" -size , created_at "))[:2] == ["Apple", "apple pie"]
@@ -277,7 +277,7 @@ class TestFilters:
         assert fields_of(api.get("widgets/", ordering=ordering)) == {"ordering": "invalid"}
 
     def test_filter(self, api, owner):
-        """By what is documented."""
+        """I11: by what is documented, among the caller's rows only."""
         assert set(_names(api.get("widgets/", size="3"))) == {"Apple", "apple pie"}
         assert len(_names(api.get("widgets/", organization=str(owner.organization_id)))) == 4
         assert _names(api.get("widgets/", organization=str(uuid4()))) == []
@@ -287,7 +287,7 @@ class TestFilters:
         ["siez", "size__gt", "organization__name__startswith", "deleted_at", "pk", "expand", "_method"],
     )
     def test_unknown_filter(self, api, parameter):
-        """I11: a typing error never returns everything."""
+        """I10, I11: a typing error never returns everything."""
         assert fields_of(api.get("widgets/", **{parameter: "x"})) == {parameter: "unknown_parameter"}
 
     @pytest.mark.parametrize("value", ["x", "\x00", "nan", "inf", "1e400", "-1e999999999", "9" * 5000])
@@ -296,6 +296,12 @@ class TestFilters:
         response = api.get("widgets/", size=value)
 
         assert response.status_code == 400 or response.json()["results"] == []
+
+    @pytest.mark.parametrize("value", ["1.5", "3.0000000000000000000000001", "1e40", "99999999999999999999"])
+    def test_number_that_the_column_cannot_hold(self, api, value):
+        """I11, I120: an integer column takes whole numbers of 64 bits; they may be written as ``3.0``."""
+        assert fields_of(api.get("widgets/", size=value)) == {"size": "invalid"}
+        assert set(_names(api.get("widgets/", size="3.0"))) == {"Apple", "apple pie"}
 
     @pytest.mark.parametrize("value", ["x", "\x00", "1", "0" * 33, "{}"])
     def test_bad_id(self, api, value):
@@ -312,7 +318,7 @@ class TestVersions:
         return api.get(path)["ETag"]
 
     def test_same_object_same_tag(self, api, make_widget):
-        """A tag is of what the caller was answered, and a new one of a new answer."""
+        """I121: a tag is of what the caller was answered, and a new one of a new answer."""
         path = f"widgets/{make_widget().pk}/"
         first = self._etag(api, path)
         assert first == self._etag(api, path)
@@ -338,14 +344,14 @@ class TestVersions:
         assert api.send(method, path, body, headers={"If-Match": present}).status_code in (200, 204)
 
     def test_any_version_will_do(self, api, make_widget):
-        """`*` asks only that it be there."""
+        """I121: `*` asks only that it be there."""
         path = f"widgets/{make_widget().pk}/"
 
         assert api.send("PATCH", path, {"size": 3}, headers={"If-Match": "*"}).status_code == 200
         assert api.send("PATCH", f"widgets/{uuid4()}/", {}, headers={"If-Match": "*"}).status_code == 404
 
     def test_refusals_come_first(self, caller, make_widget, make_membership, owner):
-        """404 and 403 do not depend on the tag."""
+        """I1, I24, I121: 404 and 403 do not depend on the tag."""
         path = f"widgets/{make_widget().pk}/"
         stranger = caller(make_membership(role="owner").user)
         viewer = caller(make_membership(owner.organization, role="viewer").user)

@@ -9,6 +9,7 @@ from django.contrib.auth import get_user_model
 from django.db.models import Exists, OuterRef, QuerySet
 from django_filters import rest_framework as filters
 
+from saas_kit.api.filters import BooleanFilter
 from saas_kit.auth.identity import users_with_email
 from saas_kit.tenancy.api.narrowing import active_organization
 from saas_kit.tenancy.models import Membership
@@ -30,7 +31,7 @@ class UserFilter(filters.FilterSet):
     if apps.is_installed("saas_kit.teams"):
         team = filters.UUIDFilter(help_text="The id of a team that they are in.", method="keep")
     email = filters.CharFilter(help_text="Their whole address, in any case.", method="filter_email")
-    is_active = filters.BooleanFilter(help_text="Whether they can sign in.")
+    is_active = BooleanFilter(help_text="Whether they can sign in.")
 
     class Meta:
         model = get_user_model()
