@@ -91,7 +91,7 @@ class TestFaults:
         assert b"what only the server" not in response.content
 
     def test_of_the_input_name_the_field(self, caller):
-        """Errors of Django's models and of the kit's services come in one shape."""
+        """I119: errors of Django's models and of the kit's services come in one shape."""
         anybody = caller()
 
         assert fields_of(anybody.get("faulty/invalid/")) == {"colour": "invalid"}
@@ -100,7 +100,7 @@ class TestFaults:
 
     @pytest.mark.parametrize(("fault", "seconds"), [("throttled", 7), ("kit-limited", 9), ("database", 5)])
     def test_say_when_to_come_back(self, caller, fault, seconds):
-        """429 and 503 carry whole seconds in `Retry-After`."""
+        """I119: 429 and 503 carry whole seconds in `Retry-After`."""
         response = caller().get(f"faulty/{fault}/")
 
         assert seconds <= int(response["Retry-After"]) <= seconds + 1
@@ -124,6 +124,32 @@ class TestFaults:
 
         assert response.status_code == 500
         assert b"what only the server" not in response.content
+
+    @pytest.mark.parametrize("path", ["plain/", "nowhere/"])
+    def test_keep_the_headers_of_the_page(self, settings, path):
+        """I119: the headers and cookies of the page that a document takes the place of stay, its body's do not."""
+        settings.MIDDLEWARE = [*settings.MIDDLEWARE, "tests.api.urls.add_headers"]
+
+        response = Client(raise_request_exception=False).get(
+            f"/api/v1/{path}", headers={"Origin": "https://a.example"}
+        )
+
+        assert response["Content-Type"] == "application/problem+json"
+        assert response["X-Content-Type-Options"] == "nosniff"
+        assert response["X-Frame-Options"] == "DENY"
+        assert response["Access-Control-Allow-Origin"] == "https://a.example"
+        assert response["Content-Security-Policy"] == "default-src 'none'"
+        assert response["Cache-Control"] == "private, no-store"
+        assert response.cookies["seen"].value == "yes"
+        assert not {"Content-Length", "ETag"} & set(response.headers)
+
+    def test_keep_what_the_page_says_of_caches(self, settings):
+        """A host that has its own ``Cache-Control`` for an error keeps it."""
+        settings.MIDDLEWARE = [*settings.MIDDLEWARE, "tests.api.urls.add_headers"]
+
+        response = Client().get("/api/v1/nowhere/?cache=no-cache")
+
+        assert (response.status_code, response["Cache-Control"]) == (404, "no-cache")
 
     def test_of_the_host_header_have_the_shape_too(self, caller):
         """I119: a host that is not allowed is refused by Django, in the shape of the API."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from django.core.exceptions import PermissionDenied, ValidationError
@@ -72,6 +73,22 @@ class ForgetfulViewSet(WidgetViewSet):
 def fail(request: HttpRequest) -> HttpResponse:
     """Raise outside the REST framework."""
     raise RuntimeError(SECRET)
+
+
+def add_headers(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[[HttpRequest], HttpResponse]:
+    """Add to every answer what the middleware of a host may: for other origins, for browsers and for caches."""
+
+    def answer(request: HttpRequest) -> HttpResponse:
+        response = get_response(request)
+        response.headers["Access-Control-Allow-Origin"] = request.headers.get("Origin", "null")
+        response.headers["Content-Security-Policy"] = "default-src 'none'"
+        response.headers["ETag"] = '"of the page"'
+        if "cache" in request.GET:
+            response.headers["Cache-Control"] = request.GET["cache"]
+        response.set_cookie("seen", "yes")
+        return response
+
+    return answer
 
 
 urlpatterns = [

@@ -10,13 +10,28 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from saas_kit.api.conf import ApiSettings
 from saas_kit.api.problems import CONTENT_TYPE, problem
 
-_KEPT_HEADERS = ("Allow", "Retry-After", "WWW-Authenticate", "Vary")
+# what these say is of the page that the document takes the place of
+_REPLACED_HEADERS = frozenset(
+    {
+        "accept-ranges",
+        "content-disposition",
+        "content-encoding",
+        "content-language",
+        "content-length",
+        "content-range",
+        "content-type",
+        "etag",
+        "last-modified",
+    }
+)
 
 
 class ProblemDetailsMiddleware:
     """
     Give every error below ``SAAS_KIT_API_PATH_PREFIX`` the shape of the API: unknown paths, refused hosts,
     failed CSRF checks and unhandled exceptions, which Django would answer with a page.
+
+    Cookies and headers of the page stay, except those that describe its body.
     """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
@@ -33,7 +48,9 @@ class ProblemDetailsMiddleware:
         status = HTTPStatus(response.status_code)
         document = problem(status, code=status.name.lower(), detail=status.description or status.phrase)
         answer = JsonResponse(document, status=status, content_type=CONTENT_TYPE)
-        for header in _KEPT_HEADERS:
-            if header in response.headers:
-                answer.headers[header] = response.headers[header]
+        for header, value in response.headers.items():
+            if header.lower() not in _REPLACED_HEADERS:
+                answer.headers[header] = value
+        answer.headers.setdefault("Cache-Control", "private, no-store")
+        answer.cookies = response.cookies
         return answer
