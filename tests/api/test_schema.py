@@ -104,6 +104,29 @@ def test_errors_are_declared(operations):
             assert content["schema"] == {"$ref": "#/components/schemas/Problem"}, name
 
 
+def _headers(operation):
+    return {each["name"] for each in operation.get("parameters", ()) if each["in"] == "header"}
+
+
+def test_request_headers_are_declared(operations):
+    """I10, I121: collections hear `X-Organization`, and `If-Match` is declared where 412 is."""
+    for name, operation in operations:
+        path = name.split()[1].removeprefix("/api/v1")
+        collection = not path.startswith(("/auth/", "/permissions/"))
+        assert ("X-Organization" in _headers(operation)) == collection, name
+        assert ("If-Match" in _headers(operation)) == ("412" in operation["responses"]), name
+
+
+def test_version_of_an_object_is_declared(operations):
+    """I121: what answers one object, with its `ETag`, says so; lists and other answers do not."""
+    kinds = ("_create", "_retrieve", "_update", "_restore", "auth_me_get", "auth_me_put", "auth_me_patch")
+    for name, operation in operations:
+        for status, answer in operation["responses"].items():
+            declared = "ETag" in answer.get("headers", {})
+            expected = status in ("200", "201") and operation["operationId"].endswith(kinds)
+            assert declared == expected, (name, status)
+
+
 def test_only_what_is_public_needs_no_token(operations):
     """I25: everything else declares how to sign in."""
     for name, operation in operations:

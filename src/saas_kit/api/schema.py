@@ -7,7 +7,9 @@ from http import HTTPStatus
 from typing import Any
 
 from drf_spectacular.openapi import AutoSchema
+from drf_spectacular.utils import OpenApiParameter
 from rest_framework.mixins import ListModelMixin
+from rest_framework.viewsets import ViewSetMixin
 
 from saas_kit.api.problems import CONTENT_TYPE
 from saas_kit.api.serializers import ProblemSerializer
@@ -50,14 +52,38 @@ _ERRORS: dict[int, tuple[str, str, str]] = {
     ),
 }
 
+_SINGLE_OBJECT_ACTIONS = ("create", "retrieve", "update", "partial_update", "restore")
+# the actions that a view of one object, which is no viewset, has its methods run
+_SINGLE_OBJECT_METHODS = {"get": "retrieve", "put": "update", "patch": "partial_update"}
+
+_IF_MATCH = OpenApiParameter(
+    "If-Match",
+    location=OpenApiParameter.HEADER,
+    description="The `ETag` of the version that is meant; of several, parted by commas, any; `*` is whichever it is.",
+)
+_ETAG = OpenApiParameter(
+    "ETag",
+    location=OpenApiParameter.HEADER,
+    response=[200, 201],
+    description="The version of the object, for `If-Match`.",
+)
+
+_collection_headers: list[OpenApiParameter] = []
+
+
+def describe_collection_header(header: OpenApiParameter) -> None:
+    """Describe a header at every collection that needs somebody signed in; for apps that hear one there."""
+    if header not in _collection_headers:
+        _collection_headers.append(header)
+
 
 class ApiSchema(AutoSchema):
     """
     Describes an operation from what the view declares.
 
-    A view may add, by action (or method): ``summaries`` and ``descriptions``; ``extra_errors``, statuses that
-    only some of its actions answer; ``input_serializer_classes`` and ``output_serializer_classes``, None where
-    there is no body.
+    A view may add, by action (or method): ``summaries`` and ``descriptions``; ``extra_parameters``;
+    ``extra_errors``, statuses that only some of its actions answer; ``input_serializer_classes`` and
+    ``output_serializer_classes``, None where there is no body.
     """
 
     @property
@@ -108,6 +134,24 @@ class ApiSchema(AutoSchema):
         elif required:
             parts.append(f"Needs the permission `{required}`.")
         return "\n\n".join(part for part in parts if part)
+
+    def get_override_parameters(self) -> list[Any]:
+        parameters = [
+            *super().get_override_parameters(),
+            *getattr(self.view, "extra_parameters", {}).get(self._action, ()),
+        ]
+        if isinstance(self.view, ViewSetMixin) and self._required() is not Access.PUBLIC:
+            parameters += _collection_headers
+        if 412 in self._error_statuses():
+            parameters.append(_IF_MATCH)
+        if self._answers_single_object():
+            parameters.append(_ETAG)
+        return parameters
+
+    def _answers_single_object(self) -> bool:
+        if isinstance(self.view, ViewSetMixin):
+            return self._action in _SINGLE_OBJECT_ACTIONS
+        return hasattr(self.view, _SINGLE_OBJECT_METHODS.get(self._action, ""))
 
     def _required(self) -> str | None:
         declared = getattr(self.view, "required_permissions", {})

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from uuid import UUID
 
+from drf_spectacular.utils import OpenApiParameter
 from rest_framework.request import Request
 
+from saas_kit.api.schema import describe_collection_header
 from saas_kit.api.views import run_after_authentication
 from saas_kit.core import context
 from saas_kit.core.exceptions import NotFound
@@ -42,3 +44,10 @@ def active_organization(request: Request) -> AbstractOrganization | None:
 
 
 run_after_authentication(narrow)
+describe_collection_header(
+    OpenApiParameter(
+        HEADER,
+        location=OpenApiParameter.HEADER,
+        description="The id or the slug of an organization that the caller is in; narrows the request to it.",
+    )
+)

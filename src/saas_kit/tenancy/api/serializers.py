@@ -265,8 +265,11 @@ class PermissionSerializer(serializers.Serializer):  # type: ignore[type-arg]
     ]
 )
 class PermissionPageSerializer(serializers.Serializer):  # type: ignore[type-arg]
-    """Every registered permission, in the shape of a list with one page."""
+    """The registered permissions, in the shape of a list with one page."""
 
     next = serializers.CharField(allow_null=True, help_text=_("Always null."))
     previous = serializers.CharField(allow_null=True, help_text=_("Always null."))
+    count = serializers.IntegerField(
+        required=False, help_text=_("How many there are in all, with `?count=true`.")
+    )
     results = PermissionSerializer(many=True)

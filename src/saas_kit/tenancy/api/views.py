@@ -7,12 +7,14 @@ from typing import Any
 
 from django.contrib.auth import get_user_model
 from django.db.models import QuerySet
+from drf_spectacular.utils import OpenApiParameter
 from rest_framework import mixins, status
 from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.serializers import BaseSerializer
 
+from saas_kit.api.filters import SearchFilter, boolean_parameter, refuse_unknown_parameters
 from saas_kit.api.views import (
     ApiView,
     CreateModelMixin,
@@ -284,15 +286,40 @@ class AccountMemberViewSet(MemberViewSetBase):
 
 
 class PermissionListView(ApiView):
-    """The permissions that roles are made of."""
+    """
+    The permissions that roles are made of.
+
+    They are all on one page: they are written in the code of the installed apps, a few dozen at most, so that
+    there is nothing to page through or to order by.
+    """
 
     tags = ["Organizations"]
     operation_name = "permission"
     required_permissions = {"get": Access.AUTHENTICATED}
     summaries = {"get": "List permissions"}
+    descriptions = {
+        "get": "List every registered permission with its label and its level, on one page, by codename."
+    }
     output_serializer_classes = {"get": PermissionPageSerializer}
+    extra_parameters = {
+        "get": (
+            OpenApiParameter("count", type=bool, description="Whether to count all rows.", default=False),
+            OpenApiParameter("search", description="Words to find in the codename or the label."),
+        )
+    }
+    extra_errors = {"get": (400,)}
 
     def get(self, request: Request) -> Response:
-        """List every registered permission with its label and its level."""
-        rows = PermissionSerializer(registered(), many=True).data
-        return Response({"next": None, "previous": None, "results": rows})
+        """List the registered permissions, or those that have every word of a search."""
+        refuse_unknown_parameters(request, known=("count", "search"))
+        counted = boolean_parameter(request, "count")
+        words = [word.casefold() for word in SearchFilter().get_search_terms(request)]
+        found = [
+            each
+            for each in registered()
+            if all(word in each.codename.casefold() or word in str(each.label).casefold() for word in words)
+        ]
+        page: dict[str, Any] = {"next": None, "previous": None}
+        if counted:
+            page["count"] = len(found)
+        return Response({**page, "results": PermissionSerializer(found, many=True).data})
