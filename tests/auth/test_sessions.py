@@ -221,6 +221,30 @@ class TestRotate:
 
         assert services.rotate(other.refresh).access
 
+    def test_m2_i74_a_changed_password_ends_the_session(self, make_signed_in):
+        signed_in, unchanged = make_signed_in(), make_signed_in()
+
+        signed_in.user.set_password("another good one")
+        signed_in.user.save()
+
+        with pytest.raises(SessionEnded):
+            services.rotate(signed_in.refresh)
+        assert services.rotate(unchanged.refresh).access
+        assert services.rotate(make_signed_in(signed_in.user).refresh).access
+
+    def test_m2_the_secret_key_can_be_replaced_while_the_old_one_is_a_fallback(
+        self, make_signed_in, settings
+    ):
+        settings.SAAS_KIT_AUTH_SIGNING_KEY = "k" * 48
+        signed_in = make_signed_in()
+        settings.SECRET_KEY_FALLBACKS, settings.SECRET_KEY = [settings.SECRET_KEY], "another" * 8
+
+        tokens = services.rotate(signed_in.refresh)
+
+        settings.SECRET_KEY_FALLBACKS = []
+        with pytest.raises(SessionEnded):
+            services.rotate(tokens.refresh)
+
     def test_i70_takes_no_access_token(self, make_signed_in):
         signed_in = make_signed_in()
 

@@ -22,7 +22,7 @@ class InvalidToken(NotAuthenticated):
 
 
 class SessionEnded(InvalidToken):
-    """The token was good, and its session is over or its person no longer active."""
+    """The token was good, and its session is over, its person no longer active or their password another."""
 
     code = "session_ended"
     message = _("The session is over. Sign in again.")

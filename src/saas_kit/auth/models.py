@@ -10,6 +10,7 @@ from django.contrib.auth.models import PermissionsMixin
 from django.db import models
 from django.db.models.functions import Lower
 from django.utils import timezone
+from django.utils.crypto import constant_time_compare, salted_hmac
 from django.utils.translation import gettext_lazy as _
 
 from saas_kit.auth.addresses import normalize_email
@@ -111,11 +112,21 @@ class User(AbstractEmailUser):
         swappable = "AUTH_USER_MODEL"
 
 
+def password_fingerprint(user: AbstractBaseUser, key: str | bytes | None = None) -> str:
+    """Return what tells one stored password from another and cannot be turned back into it."""
+    salt = "saas_kit.auth.Session.password_fingerprint"
+    return salted_hmac(salt, user.password, secret=key, algorithm="sha256").hexdigest()
+
+
 class SessionQuerySet(models.QuerySet["Session"]):
     """Sessions."""
 
     def live(self) -> Self:
-        """Keep those that are neither ended nor expired, of people who are active."""
+        """
+        Keep those that are neither ended nor expired, of people who are active.
+
+        Whether the password is still the one of the sign-in, only ``is_live`` can tell.
+        """
         return self.filter(revoked_at__isnull=True, expires_at__gt=timezone.now(), user__is_active=True)
 
     def of_user(self, user: AbstractBaseUser) -> Self:
@@ -131,6 +142,7 @@ class Session(Identified):
         expires_at: When it ends by itself; refreshing does not prolong it.
         refresh_id: The id (``jti``) of the one refresh token that is good.
         previous_refresh_id: The id of the refresh token that it replaced, at ``rotated_at``.
+        password_fingerprint: Of the stored password at the sign-in; when that changes, the session is over.
     """
 
     user = models.ForeignKey(
@@ -149,6 +161,7 @@ class Session(Identified):
     refresh_id = models.UUIDField(_("refresh token's id"))
     previous_refresh_id = models.UUIDField(_("previous refresh token's id"), null=True)
     rotated_at = models.DateTimeField(_("refreshed at"), null=True)
+    password_fingerprint = models.CharField(max_length=64, editable=False)
 
     objects = SessionQuerySet.as_manager()
 
@@ -163,5 +176,15 @@ class Session(Identified):
 
     @property
     def is_live(self) -> bool:
-        """Whether it is neither ended nor expired, and its person active."""
-        return self.revoked_at is None and self.expires_at > timezone.now() and self.user.is_active
+        """Whether it is neither ended nor expired, and its person active and with the same password."""
+        return (
+            self.revoked_at is None
+            and self.expires_at > timezone.now()
+            and self.user.is_active
+            and self._has_same_password()
+        )
+
+    def _has_same_password(self) -> bool:
+        keys = (settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS)
+        prints = (password_fingerprint(self.user, key) for key in keys)
+        return any(constant_time_compare(self.password_fingerprint, each) for each in prints)

@@ -438,6 +438,22 @@ class TestMe:
 
         assert api("get", "me/", token=signed_in.access).status_code == 401
 
+    def test_m2_i74_of_somebody_with_another_password_is_401(self, api, make_signed_in):
+        """The refresh token too; who kept their password stays signed in, and who changed it can sign in."""
+        signed_in, unchanged = make_signed_in(), make_signed_in()
+
+        signed_in.user.set_password("another good one")
+        signed_in.user.save()
+
+        assert api("get", "me/", token=signed_in.access).json()["code"] == "session_ended"
+        response = api("post", "refresh/", {"refresh": signed_in.refresh})
+        assert (response.status_code, response.json()["code"]) == (401, "session_ended")
+        assert api("get", "me/", token=unchanged.access).status_code == 200
+        assert api("post", "refresh/", {"refresh": unchanged.refresh}).status_code == 200
+        email = getattr(signed_in.user, email_field())
+        response = api("post", "login/", {"email": email, "password": "another good one"})
+        assert api("get", "me/", token=response.json()["access"]).status_code == 200
+
     def test_of_an_expired_session_is_401(self, api, make_signed_in):
         signed_in = make_signed_in()
 
@@ -508,7 +524,7 @@ class TestMe:
         request = Request(RequestFactory().get("/", headers={"Authorization": f"Bearer {token}"}))
         with django_assert_num_queries(1):
             user, session = SessionTokenAuthentication().authenticate(request)
-            assert (user.is_active, session.user, has_verified_email(user)) == (True, user, False)
+            assert (session.is_live, session.user, has_verified_email(user)) == (True, user, False)
 
 
 @pytest.mark.parametrize(

@@ -31,7 +31,7 @@ class SessionTokenAuthentication(BaseAuthentication):
     Takes ``Authorization: Bearer <access token>``; ``request.auth`` is the session.
 
     One statement loads the session, the person and what decisions need to know of them, so that a session
-    that has ended, and a person who was deactivated, are refused from then on.
+    that has ended, and a person who was deactivated or has another password since, are refused from then on.
 
     Args:
         take_ended: Take the tokens of sessions that have ended too, as long as they have not expired.

@@ -122,6 +122,7 @@ class Migration(migrations.Migration):
                     models.UUIDField(null=True, verbose_name="previous refresh token's id"),
                 ),
                 ("rotated_at", models.DateTimeField(null=True, verbose_name="refreshed at")),
+                ("password_fingerprint", models.CharField(editable=False, max_length=64)),
                 (
                     "user",
                     models.ForeignKey(

@@ -19,7 +19,7 @@ from saas_kit.audit.services import record
 from saas_kit.auth import signals
 from saas_kit.auth.conf import AuthSettings
 from saas_kit.auth.exceptions import InvalidCredentials, InvalidToken, SessionEnded
-from saas_kit.auth.models import USER_AGENT_MAX_LENGTH, Session
+from saas_kit.auth.models import USER_AGENT_MAX_LENGTH, Session, password_fingerprint
 from saas_kit.auth.tokens import AccessToken, RefreshToken
 from saas_kit.core.events import send_on_commit
 
@@ -59,6 +59,7 @@ def open_session(
         user=user,
         expires_at=timezone.now() + AuthSettings.REFRESH_TOKEN_LIFETIME,
         refresh_id=uuid4(),
+        password_fingerprint=password_fingerprint(user),
         ip_address=_valid_address(ip_address),
         user_agent=user_agent.replace("\x00", "")[:USER_AGENT_MAX_LENGTH],
     )
@@ -78,7 +79,7 @@ def rotate(refresh: str) -> Tokens:
 
     Raises:
         InvalidToken: The token is not valid, or was used before.
-        SessionEnded: The session is over, or its person no longer active.
+        SessionEnded: The session is over, its person no longer active, or their password another.
     """
     try:
         token = RefreshToken(refresh)
@@ -94,7 +95,7 @@ def rotate(refresh: str) -> Tokens:
 def _rotate(token: RefreshToken) -> Tokens | InvalidToken:
     sessions = Session.objects.live().select_related("user").select_for_update(of=("self",), no_key=True)
     session = sessions.filter(pk=token.session_id).first()
-    if session is None or str(session.user_id) != token.user_id:
+    if session is None or str(session.user_id) != token.user_id or not session.is_live:
         return SessionEnded()
     now = timezone.now()
     if token.id != session.refresh_id:
