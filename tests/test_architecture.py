@@ -37,7 +37,7 @@ MODULES = {
 API_MODULES = {"__init__", "serializers", "views", "filters", "urls"}
 # what an app has of its own, by its topic: a new name here is a decision
 TOPICS = {
-    "tenancy": {"access", "slugs"},
+    "tenancy": {"access", "people", "slugs"},
     "tenancy/api": {"bases", "fields", "narrowing"},
     "auth": {"addresses", "identity", "tokens"},
     "auth/api": {"authentication", "stock"},

@@ -67,7 +67,7 @@ def test_context_ends_when_the_view_raises():
 
 
 def test_context_starts_empty():
-    """I15: what was set outside, or by a request on the same thread, is not seen inside."""
+    """I15, M20: what was set outside, or by a request on the same thread, is not seen inside."""
     seen = []
 
     def view(request):
