@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from allauth.account.models import EmailAddress
 from django.contrib.auth import get_user_model
+from django.contrib.auth.models import Group
 from django.test import Client
 from django.urls import reverse
 
@@ -53,6 +54,121 @@ def test_a_taken_address_is_an_error_of_the_form(admin, make_person):
     )
 
     assert "There is an account with this address already." in response.content.decode()
+
+
+def test_i58_a_weak_password_is_an_error_of_the_form(admin, make_person):
+    weak = "x-" * 100
+    url = reverse("admin:saas_kit_auth_user_add")
+    body = {"email": "ann@example.com", "usable_password": "true"}
+
+    response = admin.post(url, {**body, "password1": weak, "password2": weak})
+
+    assert "A password has 8 to 128 characters." in response.content.decode()
+    assert not get_user_model().objects.filter(email="ann@example.com").exists()
+    url = reverse("admin:auth_user_password_change", args=[make_person("bob@example.com").pk])
+    response = admin.post(url, {"usable_password": "true", "password1": weak, "password2": weak})
+    assert "A password has 8 to 128 characters." in response.content.decode()
+
+
+@pytest.mark.parametrize("usable", ["true", "false"])
+def test_m2_i74_a_new_password_ends_sessions_and_is_recorded_without_it(admin, make_signed_in, usable):
+    signed_in, unchanged = make_signed_in(), make_signed_in()
+    new = {"password1": "another good one", "password2": "another good one"} if usable == "true" else {}
+    url = reverse("admin:auth_user_password_change", args=[signed_in.user.pk])
+    assert admin.get(url).status_code == 200
+
+    response = admin.post(url, {"usable_password": usable, "unset-password": "1", **new})
+
+    assert response.status_code == 302
+    signed_in.user.refresh_from_db()
+    assert signed_in.user.check_password("another good one") is (usable == "true")
+    assert Session.objects.live().get() == unchanged.session
+    event = Event.objects.get(action="user.changed")
+    assert (event.target_id, event.changes) == (str(signed_in.user.pk), {"password": [None, None]})
+    assert event.actor.email == "root@example.com"
+
+
+def test_a_person_cannot_be_deleted(admin, make_person):
+    person = make_person()
+    url = reverse("admin:saas_kit_auth_user_changelist")
+
+    assert admin.post(reverse("admin:saas_kit_auth_user_delete", args=[person.pk])).status_code == 403
+    admin.post(url, {"action": "delete_selected", "_selected_action": [str(person.pk)], "post": "yes"})
+
+    assert get_user_model().objects.filter(pk=person.pk).exists()
+    response = admin.get(reverse("admin:saas_kit_auth_user_change", args=[person.pk]))
+    assert "Deactivate people, don" in response.content.decode()
+
+
+@pytest.fixture
+def change(admin):
+    """Return a function that sends a person's form with some fields changed."""
+
+    def change(person, **values):
+        url = reverse("admin:saas_kit_auth_user_change", args=[person.pk])
+        body = {"email": person.email, "first_name": "", "last_name": "", "is_active": "on", **values}
+        response = admin.post(url, {name: value for name, value in body.items() if value is not None})
+        person.refresh_from_db()
+        return response
+
+    return change
+
+
+def test_every_change_is_recorded(change, make_person):
+    person, group = make_person(), Group.objects.create(name="Support")
+
+    change(person, first_name="Ann", is_staff="on", is_superuser="on", groups=[group.pk])
+    change(person, first_name="Ann", is_staff="on", is_superuser="on", groups=[group.pk])
+
+    event = Event.objects.get(action="user.changed")
+    assert event.changes == {
+        "first_name": ["", "Ann"],
+        "is_staff": [False, True],
+        "is_superuser": [False, True],
+        "groups": [[], ["Support"]],
+    }
+    assert event.actor.email == "root@example.com"
+
+
+def test_i74_another_address_is_unverified_recorded_and_ends_sessions(change, make_signed_in):
+    signed_in, unchanged = make_signed_in(), make_signed_in()
+    person, old = signed_in.user, signed_in.user.email
+    EmailAddress.objects.filter(user=person).update(verified=True)
+
+    assert change(person, email="New@Example.com").status_code == 302
+
+    address = EmailAddress.objects.get(user=person)
+    assert person.email == address.email == "new@example.com"
+    assert (address.primary, address.verified) == (True, False)
+    event = Event.objects.get(action="user.changed")
+    assert event.changes == {"email": [old, "new@example.com"]}
+    assert Session.objects.live().get() == unchanged.session
+
+
+@pytest.mark.parametrize("email", ["TAKEN@example.com", "a@" + "\ua7dc" * 60 + ".com"])
+def test_i57_an_address_that_cannot_be_had_is_an_error_of_the_form(change, make_person, email):
+    make_person("taken@example.com")
+    person = make_person("ann@example.com")
+
+    assert change(person, email=email).status_code == 200
+
+    assert person.email == EmailAddress.objects.get(user=person).email == "ann@example.com"
+
+
+def test_somebody_is_deactivated_once_and_reactivated(change, make_person):
+    person = make_person()
+
+    change(person, is_active=None)
+    change(person, is_active=None, first_name="Ann")
+    assert (person.is_active, person.first_name) == (False, "Ann")
+    change(person, first_name="Ann")
+
+    assert person.is_active
+    assert Event.objects.filter(action="user.deactivated").count() == 1
+    changes = list(
+        Event.objects.filter(action="user.changed").order_by("id").values_list("changes", flat=True)
+    )
+    assert changes == [{"first_name": ["", "Ann"]}, {"is_active": [False, True]}]
 
 
 def test_i74_deactivating_ends_sessions(admin, make_signed_in):

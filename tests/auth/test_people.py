@@ -84,7 +84,12 @@ class TestCreateUser:
 
     @pytest.mark.parametrize(
         ("fields", "field"),
-        [({"email": "x@" + "y" * 300 + ".com"}, "email"), ({"email": "a b@example.com"}, "email")],
+        [
+            ({"email": "x@" + "y" * 300 + ".com"}, "email"),
+            ({"email": "a b@example.com"}, "email"),
+            ({"email": "a@" + "\ua7dc" * 60 + ".com"}, "email"),
+            ({"email": "\N{LATIN SMALL LETTER DOTLESS I}@example.com"}, "email"),
+        ],
     )
     def test_says_which_field_is_wrong(self, make_person, fields, field):
         with pytest.raises(InvalidInput) as error:
@@ -188,6 +193,44 @@ def test_change_user_records_what_changed(make_person):
     person.refresh_from_db()
     assert getattr(person, name) == "Ann"
     assert Event.objects.get(action="user.changed").changes == {name: ["", "Ann"]}
+
+
+class TestChangeEmail:
+    def test_i74_another_address_is_unverified_and_ends_sessions(self, make_person, make_signed_in):
+        person, other = make_person("ann@example.com"), make_signed_in()
+        make_signed_in(person)
+        EmailAddress.objects.filter(user=person).update(verified=True)
+
+        services.change_email(person, "New@Example.com", actor=None)
+        services.change_email(person, "new@example.com", actor=None)
+
+        address = EmailAddress.objects.get(user=person)
+        assert (address.email, address.primary, address.verified) == ("new@example.com", True, False)
+        assert authenticate(email="new@example.com", password=PASSWORD) == person
+        assert authenticate(email="ann@example.com", password=PASSWORD) is None
+        assert Session.objects.live().get() == other.session
+        event = Event.objects.get(action="user.changed")
+        assert event.changes == {email_field(): ["ann@example.com", "new@example.com"]}
+
+    def test_one_that_was_verified_before_stays_so(self, make_person):
+        person = make_person("ann@example.com")
+        EmailAddress.objects.create(user=person, email="second@example.com", verified=True)
+
+        services.change_email(person, "second@example.com", actor=None)
+
+        address = EmailAddress.objects.get(user=person)
+        assert (address.primary, address.verified) == (True, True)
+
+    @pytest.mark.parametrize("email", ["BOB@example.com", "not an address"])
+    def test_i57_one_that_cannot_be_had_changes_nothing(self, make_person, email):
+        person, bob = make_person("ann@example.com"), make_person("bob@example.com")
+
+        with pytest.raises(InvalidInput) as error:
+            services.change_email(person, email, actor=None)
+
+        assert error.value.field == "email"
+        assert EmailAddress.objects.get(user=person).email == "ann@example.com"
+        assert bob.pk
 
 
 class TestDeactivate:

@@ -1,20 +1,38 @@
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from django.contrib import admin, messages
+from django.contrib.admin.utils import unquote
 from django.contrib.auth import admin as django_admin
 from django.contrib.auth import forms
+from django.db import transaction
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
 from saas_kit.auth import services
+from saas_kit.auth.exceptions import WeakPassword
 from saas_kit.auth.models import Session, User
 
 
-class UserCreationForm(forms.AdminUserCreationForm):
+class PasswordRules:
+    """Lets a form refuse the passwords that the services refuse."""
+
+    def validate_password_for_user(self, user: Any, password_field_name: str = "password2") -> None:  # noqa: S107
+        form: Any = self
+        password = form.cleaned_data.get(password_field_name)
+        if not password or not form.cleaned_data.get("set_usable_password", True):
+            return
+        try:
+            services.validate_password(password, user)
+        except WeakPassword as error:
+            form.add_error(password_field_name, str(error))
+
+
+class UserCreationForm(PasswordRules, forms.AdminUserCreationForm):
     """Asks for the address where Django's asks for a username."""
 
     class Meta:
@@ -28,11 +46,21 @@ class UserChangeForm(forms.UserChangeForm):
         fields = "__all__"
 
 
+class PasswordForm(PasswordRules, forms.AdminPasswordChangeForm):
+    """Sets somebody's password."""
+
+
 class UserAdmin(django_admin.UserAdmin):
-    """People; a host registers a subclass for a model of its own that derives from AbstractEmailUser."""
+    """
+    People; a host registers a subclass for a model of its own that derives from AbstractEmailUser.
+
+    Every change is recorded in the audit log. People are deactivated, not deleted. Deactivating ends no
+    memberships: a person who alone owns an organization stays its owner.
+    """
 
     form = UserChangeForm
     add_form = UserCreationForm
+    change_password_form = PasswordForm
     list_display = ("email", "first_name", "last_name", "is_active", "is_staff", "created_at")
     list_filter = ("is_active", "is_staff", "is_superuser", "groups")
     search_fields = ("email", "first_name", "last_name", "=id")
@@ -57,9 +85,46 @@ class UserAdmin(django_admin.UserAdmin):
             created = services.create_user(email=obj.email, password=password, actor=request.user)
             obj.__dict__.update(created.__dict__)
             return
+        # what a service changes is left as it was, for the service to see the difference
+        changes = _changes(form)
+        email, is_active = obj.email, obj.is_active
+        if changes.pop("email", None):
+            obj.email = form.initial["email"]
+        if not is_active and changes.pop("is_active", None):
+            obj.is_active = True
         super().save_model(request, obj, form, change)
-        if "is_active" in form.changed_data and not obj.is_active:
+        if changes:
+            services.record_changes(obj, changes, actor=request.user)
+        if email != obj.email:
+            services.change_email(obj, email, actor=request.user)
+        if is_active != obj.is_active:
             services.deactivate_user(obj, actor=request.user)
+
+    def user_change_password(self, request: Any, id: str, form_url: str = "") -> Any:  # noqa: A002
+        with transaction.atomic():
+            before = self.get_object(request, unquote(id))
+            response = super().user_change_password(request, id, form_url)
+            after = self.get_object(request, unquote(id))
+            if before is not None and after is not None and before.password != after.password:
+                services.record_changes(after, {"password": [None, None]}, actor=request.user)
+                services.revoke_sessions(after, actor=request.user)
+        return response
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+
+def _changes(form: Any) -> dict[str, list[Any]]:
+    return {
+        name: [_plain(form.initial.get(name)), _plain(form.cleaned_data.get(name))]
+        for name in form.changed_data
+    }
+
+
+def _plain(value: Any) -> Any:
+    if value is None or isinstance(value, (bool, int, str)):
+        return value
+    return sorted(map(str, value)) if isinstance(value, Iterable) else str(value)
 
 
 if not User._meta.swapped:
@@ -82,7 +147,6 @@ class SessionAdmin(admin.ModelAdmin):
     list_filter = (("revoked_at", admin.EmptyFieldListFilter),)
     list_select_related = ("user",)
     search_fields = ("=id", "=user__id", "=ip_address")
-    date_hierarchy = "created_at"
     fields = (
         "id",
         "user",

@@ -7,13 +7,15 @@ from typing import Any, ClassVar, Self
 from django.conf import settings
 from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
 from django.contrib.auth.models import PermissionsMixin
+from django.core.exceptions import ValidationError
+from django.core.validators import EmailValidator
 from django.db import models
 from django.db.models.functions import Lower
 from django.utils import timezone
 from django.utils.crypto import constant_time_compare, salted_hmac
 from django.utils.translation import gettext_lazy as _
 
-from saas_kit.auth.addresses import normalize_email
+from saas_kit.auth.addresses import has_dns_form, normalize_email
 from saas_kit.core.models import Identified, Timestamped
 
 USER_AGENT_MAX_LENGTH = 512
@@ -91,6 +93,8 @@ class AbstractEmailUser(Identified, Timestamped, AbstractBaseUser, PermissionsMi
 
     def clean(self) -> None:
         self.email = normalize_email(self.email)
+        if not has_dns_form(self.email):
+            raise ValidationError({"email": EmailValidator.message})
 
     def save(self, *args: Any, **kwargs: Any) -> None:
         self.email = normalize_email(self.email)

@@ -83,6 +83,8 @@ class TestRegister:
             ({"email": "x" * 300 + "@example.com", "password": PASSWORD}, "email"),
             ({"email": "a\x00@example.com", "password": PASSWORD}, "email"),
             ({"email": "a\ud800@example.com", "password": PASSWORD}, "email"),
+            ({"email": "a@" + "\ua7dc" * 60 + ".com", "password": PASSWORD}, "email"),
+            ({"email": "\N{LATIN SMALL LETTER DOTLESS I}@example.com", "password": PASSWORD}, "email"),
             ({"email": "ann@example.com", "password": "short"}, "password"),
             ({"email": "ann@example.com", "password": "x-" * 65}, "password"),
             ({"email": "ann@example.com", "password": "nul \x00 inside"}, "password"),

@@ -5,9 +5,12 @@ from __future__ import annotations
 from saas_kit.auth.services.people import (
     PASSWORD_MAX_LENGTH,
     PASSWORD_MIN_LENGTH,
+    change_email,
     change_user,
     create_user,
     deactivate_user,
+    record_changes,
+    validate_password,
 )
 from saas_kit.auth.services.sessions import Tokens, open_session, revoke_session, revoke_sessions, rotate
 
@@ -15,11 +18,14 @@ __all__ = [
     "PASSWORD_MAX_LENGTH",
     "PASSWORD_MIN_LENGTH",
     "Tokens",
+    "change_email",
     "change_user",
     "create_user",
     "deactivate_user",
     "open_session",
+    "record_changes",
     "revoke_session",
     "revoke_sessions",
     "rotate",
+    "validate_password",
 ]

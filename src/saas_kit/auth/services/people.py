@@ -7,17 +7,17 @@ import secrets
 from typing import Any
 
 from django.apps import apps
-from django.contrib.auth import get_user_model
+from django.contrib.auth import get_user_model, password_validation
 from django.contrib.auth.base_user import AbstractBaseUser
-from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
+from django.core.validators import EmailValidator
 from django.db import IntegrityError, connections, router, transaction
 from django.utils.translation import gettext as _
 from django.views.decorators.debug import sensitive_variables
 
 from saas_kit.audit.services import record
 from saas_kit.auth import signals
-from saas_kit.auth.addresses import normalize_email
+from saas_kit.auth.addresses import has_dns_form, normalize_email
 from saas_kit.auth.exceptions import EmailTaken, WeakPassword
 from saas_kit.auth.identity import email_field, username_field, users_with_email
 from saas_kit.auth.models import AbstractEmailUser
@@ -56,9 +56,9 @@ def create_user(
     name = username_field()
     if name is not None and not getattr(user, name):
         setattr(user, name, _username_for(user, name, email))
-    _validate_fields(user)
+    _validate_fields(user, email)
     if password is not None:
-        _validate_password(password, user)
+        validate_password(password, user)
     user.set_password(password)
     _save(user, email)
     addresses = apps.get_model("account.EmailAddress")._default_manager
@@ -73,8 +73,7 @@ def change_user(user: AbstractBaseUser, *, actor: AbstractBaseUser | None, **val
     """Change fields of somebody's profile, such as ``first_name`` and ``last_name``."""
     changes = apply_changes(user, values)
     if changes:
-        record("user.changed", target=user, actor=actor, changes=changes)
-        send_on_commit(signals.user_changed, sender=type(user), user=user, changes=changes, actor=actor)
+        record_changes(user, changes, actor=actor)
     return user
 
 
@@ -90,6 +89,72 @@ def deactivate_user(user: AbstractBaseUser, *, actor: AbstractBaseUser | None) -
     revoke_sessions(user, actor=actor)
 
 
+@transaction.atomic
+def change_email(user: AbstractBaseUser, email: str, *, actor: AbstractBaseUser | None) -> None:
+    """
+    Give somebody another address, which is still to be verified, and end their sessions.
+
+    The address that it replaces is theirs no longer.
+
+    Raises:
+        EmailTaken: Somebody else has the address.
+        InvalidInput: It is not an address.
+    """
+    email = normalize_email(email)
+    if not isinstance(user, AbstractEmailUser):
+        _queue_for(email)
+    if users_with_email(email).exclude(pk=user.pk).exists():
+        raise EmailTaken(field="email")
+    setattr(user, email_field(), email)
+    _validate_fields(user, email)
+    stored = get_user_model()._base_manager.select_for_update(no_key=True).get(pk=user.pk)
+    changes = apply_changes(stored, {email_field(): email})
+    if not changes:
+        return
+    addresses = apps.get_model("account.EmailAddress")._default_manager.filter(user=user)
+    addresses.filter(primary=True).delete()
+    if not addresses.filter(email=email).update(primary=True):
+        addresses.create(user=user, email=email, primary=True, verified=False)
+    record_changes(user, changes, actor=actor)
+    revoke_sessions(user, actor=actor)
+
+
+@transaction.atomic
+def record_changes(
+    user: AbstractBaseUser, changes: dict[str, list[Any]], *, actor: AbstractBaseUser | None
+) -> None:
+    """
+    Record and tell what was changed of somebody by other means than these services.
+
+    Args:
+        changes: ``{field: [before, after]}``; ``[None, None]`` of a secret.
+    """
+    record("user.changed", target=user, actor=actor, changes=changes)
+    send_on_commit(signals.user_changed, sender=type(user), user=user, changes=changes, actor=actor)
+
+
+@sensitive_variables("password")
+def validate_password(password: str, user: Any) -> None:
+    """
+    Refuse a password that breaks a rule of the kit or of ``AUTH_PASSWORD_VALIDATORS``.
+
+    Raises:
+        WeakPassword: The message says which.
+    """
+    problems = []
+    if not PASSWORD_MIN_LENGTH <= len(password) <= PASSWORD_MAX_LENGTH:
+        limits = {"min": PASSWORD_MIN_LENGTH, "max": PASSWORD_MAX_LENGTH}
+        problems.append(_("A password has %(min)d to %(max)d characters.") % limits)
+    if "\x00" in password:
+        problems.append(_("A password cannot contain the character NUL."))
+    try:
+        password_validation.validate_password(password, user)
+    except ValidationError as error:
+        problems += error.messages
+    if problems:
+        raise WeakPassword(" ".join(problems), field="password")
+
+
 def _username_for(user: AbstractBaseUser, name: str, email: str) -> str:
     field: Any = user._meta.get_field(name)
     try:
@@ -100,29 +165,15 @@ def _username_for(user: AbstractBaseUser, name: str, email: str) -> str:
     return f"user-{secrets.token_hex(8)}" if taken else email
 
 
-def _validate_fields(user: AbstractBaseUser) -> None:
+def _validate_fields(user: AbstractBaseUser, email: str) -> None:
+    if not has_dns_form(email):
+        raise InvalidInput(EmailValidator.message, field="email")
     try:
         user.full_clean(exclude={"password"}, validate_unique=False, validate_constraints=False)
     except ValidationError as error:
         field, messages = next(iter(error.message_dict.items()))
         public = {email_field(): "email", NON_FIELD_ERRORS: None}
         raise InvalidInput(" ".join(messages), field=public.get(field, field)) from error
-
-
-@sensitive_variables("password")
-def _validate_password(password: str, user: Any) -> None:
-    problems = []
-    if not PASSWORD_MIN_LENGTH <= len(password) <= PASSWORD_MAX_LENGTH:
-        limits = {"min": PASSWORD_MIN_LENGTH, "max": PASSWORD_MAX_LENGTH}
-        problems.append(_("A password has %(min)d to %(max)d characters.") % limits)
-    if "\x00" in password:
-        problems.append(_("A password cannot contain the character NUL."))
-    try:
-        validate_password(password, user)
-    except ValidationError as error:
-        problems += error.messages
-    if problems:
-        raise WeakPassword(" ".join(problems), field="password")
 
 
 def _save(user: AbstractBaseUser, email: str) -> None:
