@@ -13,7 +13,7 @@ pytestmark = [pytest.mark.django_db, pytest.mark.hosts("full", "models_only")]
 
 
 class TestAddress:
-    def test_i57_is_unique_in_any_case(self):
+    def test_i57_m7_is_unique_in_any_case(self):
         User.objects.create_user("ann@example.com")
 
         with pytest.raises(IntegrityError), transaction.atomic():

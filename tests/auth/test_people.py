@@ -66,7 +66,7 @@ class TestCreateUser:
             "\N{FULLWIDTH LATIN SMALL LETTER A}nn@example.com",
         ],
     )
-    def test_i57_an_address_is_taken_in_any_spelling(self, make_person, again):
+    def test_i57_m7_an_address_is_taken_in_any_spelling(self, make_person, again):
         make_person("Ann@example.com")
 
         with pytest.raises(EmailTaken) as error:
@@ -263,7 +263,7 @@ class TestDeactivate:
 
 @pytest.mark.postgresql
 @pytest.mark.django_db(transaction=True)
-def test_i57_two_parallel_sign_ups_make_one_person(make_person):
+def test_i57_m7_two_parallel_sign_ups_make_one_person(make_person):
     """Whatever the user model: Django's own has no constraint on the address, and usernames may differ."""
     name = username_field()
     rounds, outcomes = 10, []

@@ -188,7 +188,7 @@ def test_i70_kinds_are_not_interchangeable(api, victim):
     assert api("post", "refresh/", {"refresh": victim.refresh}).status_code == 200
 
 
-def test_a_token_is_of_its_own_person_only(api, victim, make_signed_in):
+def test_m15_a_token_is_of_its_own_person_only(api, victim, make_signed_in):
     other = make_signed_in()
     mine = jwt.decode(victim.access, options={"verify_signature": False})
 

@@ -51,7 +51,7 @@ class TestRegister:
         assert ("password", "required") in errors_of(response)
         assert ("password1", "unknown") in errors_of(response)
 
-    def test_sets_no_cookie_and_opens_no_django_session(self, api):
+    def test_m5_sets_no_cookie_and_opens_no_django_session(self, api):
         """Trap 3 of dj-rest-auth."""
         response = api("post", "register/", {"email": "ann@example.com", "password": PASSWORD})
 
@@ -59,8 +59,8 @@ class TestRegister:
         assert not response.cookies
 
     @pytest.mark.parametrize("again", ["ann@example.com", "ANN@EXAMPLE.COM"])
-    def test_m7_a_taken_address_is_400(self, api, again):
-        """An address belongs to one person, verified or not."""
+    def test_i54_m7_a_taken_address_is_400(self, api, again):
+        """An address belongs to one person, verified or not, and so far the answer says that it is taken."""
         api("post", "register/", {"email": "ann@example.com", "password": PASSWORD})
 
         for verified in (False, True):
@@ -142,7 +142,7 @@ class TestRegister:
 
 
 class TestLogin:
-    def test_answers_tokens_and_the_person(self, api, make_person):
+    def test_m5_answers_tokens_in_the_body_and_sets_no_cookie(self, api, make_person):
         person = make_person("ann@example.com")
 
         response = api("post", "login/", {"email": "ANN@Example.com", "password": PASSWORD})
@@ -456,7 +456,7 @@ class TestMe:
         response = api("post", "login/", {"email": email, "password": "another good one"})
         assert api("get", "me/", token=response.json()["access"]).status_code == 200
 
-    def test_of_an_expired_session_is_401(self, api, make_signed_in):
+    def test_i69_of_an_expired_session_is_401(self, api, make_signed_in):
         signed_in = make_signed_in()
 
         Session.objects.update(expires_at=timezone.now())
