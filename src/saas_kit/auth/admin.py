@@ -88,9 +88,11 @@ class UserAdmin(django_admin.UserAdmin):
         # what a service changes is left as it was, for the service to see the difference
         changes = _changes(form)
         email, is_active = obj.email, obj.is_active
-        if changes.pop("email", None):
+        if "email" in changes:
+            del changes["email"]
             obj.email = form.initial["email"]
-        if not is_active and changes.pop("is_active", None):
+        if "is_active" in changes and not is_active:
+            del changes["is_active"]
             obj.is_active = True
         super().save_model(request, obj, form, change)
         if changes:
