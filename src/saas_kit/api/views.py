@@ -81,6 +81,10 @@ class ApiView(APIView):
         name = "update" if self.action_name == "partial_update" else self.action_name
         return self.required_permissions.get(name)
 
+    def hold(self, instance: Any) -> None:
+        """Hold an object until the transaction ends, in the order in which the services lock."""
+        type(instance)._base_manager.select_for_update(of=("self",)).filter(pk=instance.pk).exists()
+
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         known = getattr(self, "action_map", None)
         method = str(request.method).lower()
@@ -204,10 +208,6 @@ class ApiViewSet(ApiView, GenericViewSet):  # type: ignore[type-arg]
         name = "update" if self.action_name == "partial_update" else self.action_name
         serializer_class = self.input_serializer_classes.get(name) or self.get_serializer_class()
         return serializer_class(*args, context=self.get_serializer_context(), **kwargs)
-
-    def hold(self, instance: Any) -> None:
-        """Hold an object until the transaction ends, in the order in which the services lock."""
-        type(instance)._base_manager.select_for_update(of=("self",)).filter(pk=instance.pk).exists()
 
     def get_object(self) -> Any:
         # filters are for lists; a parameter must not make an object disappear
