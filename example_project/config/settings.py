@@ -223,6 +223,8 @@ AUTHENTICATION_BACKENDS = [
     "saas_kit.tenancy.backends.TenancyBackend",
     "saas_kit.teams.backends.TeamBackend",
 ]
+# registration signs people in before they verify their address, so it tells whether an address has an account
+SILENCED_SYSTEM_CHECKS = ["saas_kit_auth.W005"]
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
     {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator"},

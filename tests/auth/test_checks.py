@@ -78,6 +78,19 @@ def test_what_is_safe_is_not_reported(settings, overrides):
 
 
 @pytest.mark.hosts("full", "default_user", "custom_organization")
+@pytest.mark.parametrize(("routed", "expected"), [(True, 1), (False, 0)])
+def test_i54_w005_registration_that_tells_who_has_an_account(settings, routed, expected):
+    if not routed:
+        settings.ROOT_URLCONF = "tests.hosts.models_only.urls"
+
+    found = [m for m in run_checks(include_deployment_checks=True) if m.id == "saas_kit_auth.W005"]
+
+    assert len(found) == expected
+    assert all("email_taken" in message.hint for message in found)
+    assert "saas_kit_auth.W005" not in ids(run_checks())
+
+
+@pytest.mark.hosts("full", "default_user", "custom_organization")
 def test_w001_an_api_that_takes_no_tokens(settings):
     settings.REST_FRAMEWORK = {
         "DEFAULT_AUTHENTICATION_CLASSES": ["rest_framework.authentication.BasicAuthentication"]

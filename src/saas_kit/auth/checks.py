@@ -10,6 +10,7 @@ from django.contrib.auth import get_user_model
 from django.core.checks import CheckMessage, Error
 from django.core.checks import Warning as CheckWarning
 from django.db.models import BooleanField
+from django.urls import NoReverseMatch, reverse
 from django.utils.module_loading import import_string
 
 from saas_kit.auth.conf import AuthSettings
@@ -149,5 +150,22 @@ def check_password_validators(**kwargs: object) -> list[CheckMessage]:
     ]
 
 
+def check_registration(**kwargs: object) -> list[CheckMessage]:
+    """W005: whoever asks learns who has an account."""
+    try:
+        reverse("auth-register")
+    except NoReverseMatch:
+        return []
+    return [
+        CheckWarning(
+            "register/ tells whether an address has an account.",
+            hint="An address that has one is answered with 400 email_taken, because whoever registers is signed in "
+            "before the address is verified. Where nobody may learn that, route no register/; else put "
+            "saas_kit_auth.W005 into SILENCED_SYSTEM_CHECKS.",
+            id="saas_kit_auth.W005",
+        )
+    ]
+
+
 ALL = (check_apps, check_backend, check_signing_key, check_user_model, check_api)
-DEPLOY = (check_signing_key_is_its_own, check_lifetimes, check_password_validators)
+DEPLOY = (check_signing_key_is_its_own, check_lifetimes, check_password_validators, check_registration)
