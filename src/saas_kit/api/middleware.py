@@ -8,7 +8,7 @@ from http import HTTPStatus
 from django.http import HttpRequest, HttpResponse, JsonResponse
 
 from saas_kit.api.conf import ApiSettings
-from saas_kit.api.problems import CONTENT_TYPE, problem
+from saas_kit.api.problems import CONTENT_TYPE, phrase_of, problem
 
 # what these say is of the page that the document takes the place of
 _REPLACED_HEADERS = frozenset(
@@ -46,7 +46,9 @@ class ProblemDetailsMiddleware:
         if "json" in response.headers.get("Content-Type", ""):
             return response
         status = HTTPStatus(response.status_code)
-        document = problem(status, code=status.name.lower(), detail=status.description or status.phrase)
+        phrase = phrase_of(status)
+        code = phrase.lower().replace(" ", "_")
+        document = problem(status, code=code, detail=status.description or phrase)
         answer = JsonResponse(document, status=status, content_type=CONTENT_TYPE)
         for header, value in response.headers.items():
             if header.lower() not in _REPLACED_HEADERS:

@@ -11,13 +11,22 @@ from saas_kit.core import context
 CONTENT_TYPE = "application/problem+json"
 
 
+# named as in RFC 9110, which Python does from 3.13 on
+_RENAMED = {413: "Content Too Large", 422: "Unprocessable Content"}
+
+
+def phrase_of(status: int) -> str:
+    """Return the phrase of a status (RFC 9110, section 15), whatever the version of Python."""
+    return _RENAMED.get(status) or HTTPStatus(status).phrase
+
+
 def problem(
     status: int, *, code: str, detail: str, errors: list[dict[str, str | None]] | None = None
 ) -> dict[str, Any]:
     """Return a problem document; ``type`` is ``about:blank``, so ``title`` is the status's own phrase."""
     document: dict[str, Any] = {
         "type": "about:blank",
-        "title": HTTPStatus(status).phrase,
+        "title": phrase_of(status),
         "status": status,
         "detail": detail,
         "code": code,

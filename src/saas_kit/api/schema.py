@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-from http import HTTPStatus
 from typing import Any
 
 from drf_spectacular.openapi import AutoSchema
@@ -11,7 +10,7 @@ from drf_spectacular.utils import OpenApiParameter
 from rest_framework.mixins import ListModelMixin
 from rest_framework.viewsets import ViewSetMixin
 
-from saas_kit.api.problems import CONTENT_TYPE
+from saas_kit.api.problems import CONTENT_TYPE, phrase_of
 from saas_kit.api.serializers import ProblemSerializer
 from saas_kit.core.permissions import Access
 
@@ -197,7 +196,7 @@ class ApiSchema(AutoSchema):
             description, code, detail = _ERRORS[status]
             example = {
                 "type": "about:blank",
-                "title": HTTPStatus(status).phrase,
+                "title": phrase_of(status),
                 "status": status,
                 "detail": detail,
                 "code": code,
