@@ -183,9 +183,6 @@ class RestoreModelMixin:
         return instance
 
 
-ApiViewMixin = ApiView
-
-
 class ApiViewSet(ApiView, GenericViewSet):  # type: ignore[type-arg]
     """
     A collection of the API.

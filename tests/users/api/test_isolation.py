@@ -14,7 +14,7 @@ from django.urls import get_resolver
 from django.utils.text import slugify
 from rest_framework.relations import ManyRelatedField, RelatedField
 
-from saas_kit.api.views import ApiViewMixin
+from saas_kit.api.views import ApiView
 from saas_kit.tenancy.api.fields import PersonField, VisibleRelatedField
 from tests.api_fixtures import Operation, World, reference, rolled_back, rows
 from tests.api_fixtures.catalog import ALL
@@ -147,7 +147,7 @@ def _view_classes(patterns: Any) -> Iterator[Any]:
             yield from _view_classes(pattern.url_patterns)
         else:
             view = getattr(pattern.callback, "cls", None)
-            if view is not None and issubclass(view, ApiViewMixin):
+            if view is not None and issubclass(view, ApiView):
                 yield view
 
 

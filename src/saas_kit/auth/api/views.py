@@ -20,7 +20,7 @@ from rest_framework.response import Response
 from rest_framework.serializers import BaseSerializer
 from rest_framework_simplejwt.exceptions import TokenError
 
-from saas_kit.api.views import ApiView, ApiViewMixin, GenericApiView, RetrieveModelMixin, UpdateModelMixin
+from saas_kit.api.views import ApiView, GenericApiView, RetrieveModelMixin, UpdateModelMixin
 from saas_kit.auth import services
 from saas_kit.auth.api import stock
 from saas_kit.auth.api.authentication import SessionTokenAuthentication
@@ -40,7 +40,7 @@ from saas_kit.auth.tokens import RefreshToken
 from saas_kit.core.permissions import Access
 
 
-class AuthView(ApiViewMixin):
+class AuthView(ApiView):
     """What the views of sign-in share: they take the kit's tokens whatever the host's other views take."""
 
     tags = ["Authentication"]
