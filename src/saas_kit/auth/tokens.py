@@ -21,6 +21,7 @@ from saas_kit.auth.models import Session
 
 ALGORITHM = "HS256"
 CLAIMS = ("token_type", "exp", "iat", "jti", "aud", "iss", "sub", "sid")
+ORGANIZATION_CLAIM = "org"  # of bound tokens only
 MAX_LENGTH = 4096  # about ten times that of a token of ours
 
 _REFUSED = _("The token is not valid.")
@@ -73,6 +74,7 @@ class SessionToken(Token):
         session_id: The session (``sid``).
         user_id: The person's key as text (``sub``).
         id: The token's own (``jti``).
+        organization: What it is bound to (``org``), as text that other apps understand; None where it is not bound.
 
     Raises:
         TokenError: The text is no token of this kind, was not signed by us or is not good now.
@@ -82,6 +84,7 @@ class SessionToken(Token):
     session_id: UUID
     user_id: str
     id: UUID
+    organization: str | None = None
 
     def __init__(self, token: Any = None, verify: bool = True) -> None:
         try:
@@ -103,6 +106,7 @@ class SessionToken(Token):
         self.session_id = UUID(self._text("sid"))
         self.id = UUID(self._text("jti"))
         self.user_id = self._text("sub")
+        self.organization = self._text(ORGANIZATION_CLAIM) if ORGANIZATION_CLAIM in self.payload else None
 
     def _text(self, claim: str) -> str:
         value = self.payload[claim]
@@ -111,10 +115,13 @@ class SessionToken(Token):
         return value
 
     @classmethod
-    def issue(cls, session: Session, *, token_id: UUID, expires_at: datetime) -> Self:
+    def issue(
+        cls, session: Session, *, token_id: UUID, expires_at: datetime, organization: str | None
+    ) -> Self:
         """Return a token of a session; ``str()`` of it is the signed text."""
         token = cls()
         token.session_id, token.user_id, token.id = session.pk, str(session.user_id), token_id
+        token.organization = organization
         token.payload = {
             "token_type": cls.token_type,
             "exp": int(expires_at.timestamp()),
@@ -123,6 +130,8 @@ class SessionToken(Token):
             "sub": token.user_id,
             "sid": str(session.pk),
         }
+        if organization is not None:
+            token.payload[ORGANIZATION_CLAIM] = organization
         return token
 
 
@@ -132,10 +141,10 @@ class AccessToken(SessionToken):
     token_type: ClassVar[str] = "access"  # type: ignore[misc]  # noqa: S105 - a kind, not a secret
 
     @classmethod
-    def for_session(cls, session: Session) -> Self:
+    def for_session(cls, session: Session, *, organization: str | None = None) -> Self:
         """Return a new access token."""
         expires_at = min(timezone.now() + AuthSettings.ACCESS_TOKEN_LIFETIME, session.expires_at)
-        return cls.issue(session, token_id=uuid4(), expires_at=expires_at)
+        return cls.issue(session, token_id=uuid4(), expires_at=expires_at, organization=organization)
 
 
 class RefreshToken(SessionToken):
@@ -144,6 +153,11 @@ class RefreshToken(SessionToken):
     token_type: ClassVar[str] = "refresh"  # type: ignore[misc]  # noqa: S105
 
     @classmethod
-    def for_session(cls, session: Session) -> Self:
+    def for_session(cls, session: Session, *, organization: str | None = None) -> Self:
         """Return the refresh token that the session has now."""
-        return cls.issue(session, token_id=session.refresh_id, expires_at=session.expires_at)
+        return cls.issue(
+            session,
+            token_id=session.refresh_id,
+            expires_at=session.expires_at,
+            organization=organization,
+        )

@@ -8,13 +8,15 @@ to ask.
 from __future__ import annotations
 
 from typing import Any
+from uuid import UUID
 
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.db import transaction
 
-from saas_kit.auth.services import create_user, deactivate_user
-from saas_kit.tenancy.models import AbstractOrganization
+from saas_kit.auth.services import Tokens, create_user, deactivate_user, rotate
+from saas_kit.tenancy.models import AbstractOrganization, get_organization_model
 from saas_kit.tenancy.services import create_account, create_organization, end_memberships, introduce_member
+from saas_kit.users.exceptions import UnknownOrganization
 
 _NAME_LENGTH = 120
 
@@ -64,6 +66,30 @@ def provision_user(
     user = create_user(email=email, password=None, actor=actor, **fields)
     introduce_member(organization, user, role, actor=actor)
     return user
+
+
+def rotate_within(refresh: str, organization_id: UUID | None) -> Tokens:
+    """
+    Take a refresh token for the next pair, bound to one organization, or to none.
+
+    Tokens that are bound are of use in that organization only. The pairs after it are bound to it as well, until this
+    service is asked for another. Like ``rotate()``, it cannot be called inside a transaction.
+
+    Raises:
+        InvalidToken: The token is not valid, or was used before.
+        SessionEnded: The session is over, its person no longer active, or their password another.
+        UnknownOrganization: The person is in no such organization; the token stays good.
+    """
+
+    def choose(user: AbstractBaseUser) -> str | None:
+        if organization_id is None:
+            return None
+        organizations = get_organization_model().objects.visible_to(user)
+        if not organizations.filter(pk=organization_id).exists():
+            raise UnknownOrganization(field="organization")
+        return str(organization_id)
+
+    return rotate(refresh, choose_organization=choose)
 
 
 @transaction.atomic

@@ -32,6 +32,7 @@ class SessionTokenAuthentication(BaseAuthentication):
 
     One statement loads the session, the person and what decisions need to know of them, so that a session
     that has ended, and a person who was deactivated or has another password since, are refused from then on.
+    ``bound_organization`` of the session is what the token is bound to.
 
     Args:
         take_ended: Take the tokens of sessions that have ended too, as long as they have not expired.
@@ -56,6 +57,7 @@ class SessionTokenAuthentication(BaseAuthentication):
         if not (self.take_ended or session.is_live):
             raise SessionEnded
         caller.take_parts(session, session.user)
+        session.__dict__["bound_organization"] = token.organization
         return session.user, session
 
     def authenticate_header(self, request: Request) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from uuid import uuid4
 
@@ -69,13 +70,20 @@ def open_session(
     return _tokens_of(session)
 
 
-def rotate(refresh: str) -> Tokens:
+def rotate(
+    refresh: str, *, choose_organization: Callable[[AbstractBaseUser], str | None] | None = None
+) -> Tokens:
     """
     Take a refresh token for the next pair; each is good once.
 
     A token that was just replaced is refused, as a client may have sent it twice. Any older one means that a
     token was stolen, and ends the session. That is committed although an error is raised, so this cannot be
     called inside a transaction.
+
+    Args:
+        choose_organization: Returns what the next pair is bound to, None for nothing. It gets the person once the
+            token was found to be good; what it raises leaves the token unused. Without it the next pair is bound to
+            what the token is.
 
     Raises:
         InvalidToken: The token is not valid, or was used before.
@@ -86,13 +94,15 @@ def rotate(refresh: str) -> Tokens:
     except TokenError as error:
         raise InvalidToken from error
     with transaction.atomic(durable=True):
-        result = _rotate(token)
+        result = _rotate(token, choose_organization)
     if isinstance(result, InvalidToken):
         raise result
     return result
 
 
-def _rotate(token: RefreshToken) -> Tokens | InvalidToken:
+def _rotate(
+    token: RefreshToken, choose_organization: Callable[[AbstractBaseUser], str | None] | None
+) -> Tokens | InvalidToken:
     sessions = Session.objects.live().select_related("user").select_for_update(of=("self",), no_key=True)
     session = sessions.filter(pk=token.session_id).first()
     if session is None or str(session.user_id) != token.user_id or not session.is_live:
@@ -105,10 +115,11 @@ def _rotate(token: RefreshToken) -> Tokens | InvalidToken:
         if not (just_replaced and token.id == session.previous_refresh_id):
             _end(session, action="session.refresh_reused", actor=None)
         return InvalidToken()
+    organization = choose_organization(session.user) if choose_organization else token.organization
     session.previous_refresh_id, session.refresh_id = session.refresh_id, uuid4()
     session.rotated_at = session.last_seen_at = now
     session.save(update_fields=["previous_refresh_id", "refresh_id", "rotated_at", "last_seen_at"])
-    return _tokens_of(session)
+    return _tokens_of(session, organization)
 
 
 @transaction.atomic
@@ -156,10 +167,10 @@ def _tell(session: Session, actor: AbstractBaseUser | None) -> None:
     send_on_commit(signal, sender=Session, session=session, actor=actor)
 
 
-def _tokens_of(session: Session) -> Tokens:
+def _tokens_of(session: Session, organization: str | None = None) -> Tokens:
     return Tokens(
-        access=str(AccessToken.for_session(session)),
-        refresh=str(RefreshToken.for_session(session)),
+        access=str(AccessToken.for_session(session, organization=organization)),
+        refresh=str(RefreshToken.for_session(session, organization=organization)),
         session=session,
     )
 

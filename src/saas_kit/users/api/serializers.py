@@ -23,6 +23,7 @@ __all__ = [
     "LoginAnswerSerializer",
     "MeSerializer",
     "ProvisionUserSerializer",
+    "RefreshSerializer",
     "RegisterAnswerSerializer",
     "RegisterSerializer",
     "UserSerializer",
@@ -186,6 +187,34 @@ class RegisterSerializer(auth_serializers.RegisterSerializer):
         max_length=120,
         required=False,
         help_text=_("Names the account and the organization; the person's name where it is left out."),
+    )
+
+
+@extend_schema_serializer(
+    examples=[
+        OpenApiExample(
+            "Refresh", value={"refresh": auth_serializers.TOKENS_EXAMPLE["refresh"]}, request_only=True
+        ),
+        OpenApiExample(
+            "Switch",
+            value={
+                "refresh": auth_serializers.TOKENS_EXAMPLE["refresh"],
+                "organization": "01920000-0000-7000-8000-000000000002",
+            },
+            request_only=True,
+        ),
+    ]
+)
+class RefreshSerializer(auth_serializers.RefreshSerializer):
+    """A refresh token, and the organization that the next pair is for."""
+
+    organization = serializers.UUIDField(
+        required=False,
+        allow_null=True,
+        help_text=_(
+            "The id of an organization that you are in, to which the next pair is bound; null frees it. Left out, the "
+            "next pair is bound as this one is."
+        ),
     )
 
 

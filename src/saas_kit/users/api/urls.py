@@ -8,6 +8,7 @@ from saas_kit.users.api import views
 router = Router()
 router.view("auth/login/", views.LoginView, name="auth-login")
 router.view("auth/register/", views.RegisterView, name="auth-register")
+router.view("auth/refresh/", views.RefreshView, name="auth-refresh")
 router.view("auth/me/", views.MeView, name="auth-me")
 router.register("users", views.UserViewSet, basename="user")
 
