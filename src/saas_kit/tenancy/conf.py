@@ -23,6 +23,30 @@ class TenancySettings(AppSettings):
     RETENTION_DAYS: int = 30
     """Days for which something deleted can be restored; ``saas_kit_purge`` removes what is older."""
 
+    RESOLVERS: tuple[str, ...] = ("saas_kit.tenancy.resolvers.header",)
+    """
+    Dotted paths to what tells the organization that a request is about: ``header``, ``subdomain``, ``path`` and
+    ``claim`` of ``saas_kit.tenancy.resolvers``, or your own.
+    """
+
+    BASE_DOMAIN: str = ""
+    """The domain below which each organization has a subdomain, its slug; for the resolver ``subdomain``."""
+
+    RESERVED_SUBDOMAINS: tuple[str, ...] = ("www",)
+    """Subdomains of the base domain that are no organization's, in lower case."""
+
+    PATH_ARGUMENT: str = "organization_slug"
+    """The argument of a URL that is the slug or the id of an organization; for the resolver ``path``."""
+
+    CLAIM: str = "org"
+    """The claim that is the slug or the id of an organization, in the tokens of a sign-in that is not the kit's."""
+
+    ROW_LEVEL_SECURITY: bool = True
+    """
+    Whether PostgreSQL's row-level security stands behind the guard. It takes effect, both ways, with the next
+    ``migrate``. Other databases have none.
+    """
+
     STAFF_ACCESS: bool = False
     """Whether superusers may act in every organization through the API. Each such act is in the audit log."""
 
