@@ -6,12 +6,12 @@ from django.contrib import admin
 
 from projects import services
 from projects.models import Project, Task
-from saas_kit.tenancy.admin import SoftDeletableAdmin
+from saas_kit.tenancy.admin import OrganizationOwnedAdmin, SoftDeletableAdmin
 
 
 @admin.register(Project)
-class ProjectAdmin(SoftDeletableAdmin):
-    """Projects of every organization."""
+class ProjectAdmin(OrganizationOwnedAdmin, SoftDeletableAdmin):
+    """Projects."""
 
     list_display = ("name", "organization", "created_at", "deleted_at")
     list_filter = (("deleted_at", admin.EmptyFieldListFilter),)
@@ -35,8 +35,8 @@ class ProjectAdmin(SoftDeletableAdmin):
 
 
 @admin.register(Task)
-class TaskAdmin(SoftDeletableAdmin):
-    """Tasks of every organization."""
+class TaskAdmin(OrganizationOwnedAdmin, SoftDeletableAdmin):
+    """Tasks."""
 
     list_display = ("title", "project", "organization", "status", "created_at", "deleted_at")
     list_filter = ("status", ("deleted_at", admin.EmptyFieldListFilter))

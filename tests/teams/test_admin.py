@@ -11,6 +11,13 @@ LIST = "admin:saas_kit_teams_team_changelist"
 FORMS = {"team_memberships-TOTAL_FORMS": "0", "team_memberships-INITIAL_FORMS": "0"}
 
 
+@pytest.fixture
+def admin_client(admin_client):
+    """Staff who have chosen to see all organizations."""
+    admin_client.post(reverse("admin:saas_kit_tenancy_choose_organization"), {"organization": "*"})
+    return admin_client
+
+
 def _change(team):
     return reverse("admin:saas_kit_teams_team_change", args=[team.pk])
 

@@ -8,7 +8,7 @@ from django.core.exceptions import ValidationError
 from saas_kit.teams import services
 from saas_kit.teams.exceptions import NameTaken
 from saas_kit.teams.models import Team, TeamMembership
-from saas_kit.tenancy.admin import SlugForm, SoftDeletableAdmin
+from saas_kit.tenancy.admin import OrganizationOwnedAdmin, SlugForm, SoftDeletableAdmin
 
 
 class TeamForm(SlugForm):
@@ -36,8 +36,8 @@ class TeamMembershipInline(admin.TabularInline):
 
 
 @admin.register(Team)
-class TeamAdmin(SoftDeletableAdmin):
-    """Teams of every organization."""
+class TeamAdmin(OrganizationOwnedAdmin, SoftDeletableAdmin):
+    """Teams."""
 
     form = TeamForm
     list_display = ("name", "organization", "created_at", "deleted_at")
