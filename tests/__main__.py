@@ -20,6 +20,7 @@ from types import FrameType
 from tests.plugin import HOSTS, ROOT
 
 EXAMPLE = "example"
+SEEDED = "seeded"  # a host for the isolation prover alone
 SUITES = (*HOSTS, EXAMPLE)
 ON_BOTH_DATABASES = ("full", EXAMPLE)
 DATABASES = {"sqlite": "SQLite", "postgresql": "PostgreSQL and Redis"}
@@ -51,7 +52,13 @@ class Run:
 
     @property
     def directory(self) -> str:
-        return "example_project/tests" if self.suite == EXAMPLE else "tests"
+        return {EXAMPLE: "example_project/tests", SEEDED: "tests/testing"}.get(self.suite, "tests")
+
+    def covers(self, path: str) -> bool:
+        """Tell whether a path that was asked for is one of this suite's."""
+        if self.suite == SEEDED:
+            return path.startswith(self.directory)
+        return path.startswith("example_project") == (self.suite == EXAMPLE)
 
 
 @dataclass(frozen=True)
@@ -79,7 +86,7 @@ def main() -> int:
     left_out: list[Run] = []
     runner = _Runner(arguments)
     for run in _runs(options.suite or SUITES, options.database):
-        targets = [path for path in paths if path.startswith("example_project") == (run.suite == EXAMPLE)]
+        targets = [path for path in paths if run.covers(path)]
         if options.without_services and run.database == "postgresql":
             left_out.append(run)
         elif targets or not paths:

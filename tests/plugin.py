@@ -15,7 +15,7 @@ import pytest
 from tests.services import Services, ServiceUnavailable
 
 ROOT = Path(__file__).resolve().parent.parent
-HOSTS = ("full", "models_only", "custom_organization", "default_user")
+HOSTS = ("full", "models_only", "custom_organization", "default_user", "seeded")
 
 _left_out = pytest.StashKey[Counter[str]]()
 _sources = pytest.StashKey[list[str]]()

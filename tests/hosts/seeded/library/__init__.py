@@ -1,0 +1,1 @@
+"""Folders, the documents in them and what is said about those."""

@@ -1,0 +1,32 @@
+"""How views that are not the kit's know their caller and get a scope."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.http import HttpRequest
+from rest_framework.permissions import IsAuthenticated
+from rest_framework.request import Request
+
+from saas_kit.auth.api.authentication import SessionTokenAuthentication
+from saas_kit.core.exceptions import SaasKitError
+from saas_kit.tenancy.api.narrowing import enter_scope
+
+
+class ScopedMixin:
+    """Gives REST framework's own views the scope of their caller."""
+
+    permission_classes = (IsAuthenticated,)
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        super().initial(request, *args, **kwargs)  # type: ignore[misc]
+        enter_scope(request)
+
+
+def caller_of(request: HttpRequest) -> Any:
+    """Return who sent a request to a plain Django view: by token as in the API, else by Django's session."""
+    try:
+        found = SessionTokenAuthentication().authenticate(request)  # type: ignore[arg-type]
+    except SaasKitError:
+        found = None
+    return request.user if found is None else found[0]

@@ -1,0 +1,11 @@
+from __future__ import annotations
+
+from tests.hosts.base import *  # noqa: F403
+from tests.hosts.base import INSTALLED_APPS
+
+ROOT_URLCONF = "tests.hosts.seeded.urls"
+AUTH_USER_MODEL = "saas_kit_auth.User"
+INSTALLED_APPS = [*INSTALLED_APPS, "tests.hosts.seeded.library"]
+
+# Row-level security would stop most of what is planted; this host has careless views and nothing behind them.
+SAAS_KIT_TENANCY_ROW_LEVEL_SECURITY = False

@@ -1,0 +1,10 @@
+"""The clean twin: the same features, done right."""
+
+from __future__ import annotations
+
+from django.urls import include, path
+
+from tests.hosts.seeded.library.api import clean
+from tests.hosts.seeded.library.api.urls import routes
+
+urlpatterns = [path("api/v1/", include(routes(clean)))]
