@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from itertools import count
 from typing import Any
 
@@ -12,7 +13,23 @@ from django.contrib.auth.base_user import AbstractBaseUser
 from django.db import connection, connections
 from django.test import Client
 
+from saas_kit.tenancy import unscoped
+
 pytest_plugins = ["saas_kit.testing.pytest_plugin"]
+
+
+@pytest.fixture(autouse=True)
+def _every_organization_in_scope(request: pytest.FixtureRequest) -> Iterator[None]:
+    """
+    Let a test look at all rows; requests, tasks and threads have a context of their own, and no scope.
+
+    ``without_scope`` marks the tests that are about scopes.
+    """
+    everywhere = ExitStack()
+    if request.node.get_closest_marker("without_scope") is None:
+        everywhere.enter_context(unscoped(reason="a test looks at all rows"))
+    with everywhere:
+        yield
 
 
 @pytest.fixture

@@ -20,11 +20,13 @@ from saas_kit.audit.services import record
 from saas_kit.core.changes import apply_changes
 from saas_kit.core.events import send_on_commit
 from saas_kit.core.exceptions import NotFound
+from saas_kit.tenancy import within_organization
 from saas_kit.tenancy.models import AbstractOrganization, Membership
 from saas_kit.tenancy.services import lock_organization
 
 
 @transaction.atomic
+@within_organization
 def create_project(
     organization: AbstractOrganization,
     *,
@@ -52,6 +54,7 @@ def create_project(
 
 
 @transaction.atomic
+@within_organization
 def change_project(project: Project, *, actor: AbstractBaseUser | None, **values: Any) -> Project:
     """
     Change a project's ``name`` or ``description``.
@@ -73,6 +76,7 @@ def change_project(project: Project, *, actor: AbstractBaseUser | None, **values
 
 
 @transaction.atomic
+@within_organization
 def delete_project(project: Project, *, actor: AbstractBaseUser | None) -> None:
     """
     Delete a project with its tasks, so that it can be restored.
@@ -87,6 +91,7 @@ def delete_project(project: Project, *, actor: AbstractBaseUser | None) -> None:
 
 
 @transaction.atomic
+@within_organization
 def restore_project(project: Project, *, actor: AbstractBaseUser | None) -> Project:
     """
     Bring a project back with the tasks that were deleted along with it.
@@ -103,6 +108,7 @@ def restore_project(project: Project, *, actor: AbstractBaseUser | None) -> Proj
 
 
 @transaction.atomic
+@within_organization
 def create_task(
     project: Project,
     *,
@@ -137,6 +143,7 @@ def create_task(
 
 
 @transaction.atomic
+@within_organization
 def change_task(task: Task, *, actor: AbstractBaseUser | None, **values: Any) -> Task:
     """
     Change a task's ``title``, ``description``, ``status``, ``due_on``, ``project`` or ``assignee``.
@@ -159,6 +166,7 @@ def change_task(task: Task, *, actor: AbstractBaseUser | None, **values: Any) ->
 
 
 @transaction.atomic
+@within_organization
 def delete_task(task: Task, *, actor: AbstractBaseUser | None) -> None:
     """
     Delete a task, so that it can be restored.
@@ -173,6 +181,7 @@ def delete_task(task: Task, *, actor: AbstractBaseUser | None) -> None:
 
 
 @transaction.atomic
+@within_organization
 def restore_task(task: Task, *, actor: AbstractBaseUser | None) -> Task:
     """
     Bring a task back.

@@ -53,8 +53,8 @@ def test_parts_are_of_the_person_alone(make_membership):
     """The rows of others are not loaded."""
     own, other = make_membership(role="viewer"), make_membership(role="admin")
 
-    assert [role for _, role in caller.get_part(_load(own.user), "memberships")] == ["viewer"]
-    assert [role for _, role in caller.get_part(_load(other.user), "memberships")] == ["admin"]
+    assert [role for _, role, _ in caller.get_part(_load(own.user), "memberships")] == ["viewer"]
+    assert [role for _, role, _ in caller.get_part(_load(other.user), "memberships")] == ["admin"]
 
 
 def test_many_rows_and_odd_text_arrive_whole(make_organization, make_user, parts):

@@ -1,9 +1,11 @@
 import django.db.models.deletion
 import django.db.models.functions.text
+import django.db.models.manager
 from django.conf import settings
 from django.db import migrations, models
 
 import saas_kit.core.ids
+from saas_kit.tenancy.operations import IsolateModel
 
 
 class Migration(migrations.Migration):
@@ -48,6 +50,10 @@ class Migration(migrations.Migration):
                 "verbose_name": "project",
                 "verbose_name_plural": "projects",
             },
+            managers=[
+                ("objects", django.db.models.manager.Manager()),
+                ("all_objects", django.db.models.manager.Manager()),
+            ],
         ),
         migrations.CreateModel(
             name="Task",
@@ -113,6 +119,10 @@ class Migration(migrations.Migration):
                 "verbose_name": "task",
                 "verbose_name_plural": "tasks",
             },
+            managers=[
+                ("objects", django.db.models.manager.Manager()),
+                ("all_objects", django.db.models.manager.Manager()),
+            ],
         ),
         migrations.AddIndex(
             model_name="project",
@@ -136,4 +146,6 @@ class Migration(migrations.Migration):
             model_name="task",
             index=models.Index(fields=["project", "-id"], name="projects_task_by_project"),
         ),
+        IsolateModel("Project"),
+        IsolateModel("Task", references=("project", "assignee")),
     ]

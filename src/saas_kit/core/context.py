@@ -5,7 +5,33 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from dataclasses import dataclass, field
+from typing import Self
 from uuid import UUID
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """
+    What the work at hand may touch.
+
+    Attributes:
+        organization_ids: The keys of the organizations; None where every organization may be touched.
+        reason: Why every organization may be touched; empty where not every one may.
+        outer: The scope that it was set inside, and that comes back after it.
+    """
+
+    organization_ids: frozenset[UUID] | None
+    reason: str = ""
+    outer: Self | None = field(default=None, compare=False, repr=False)
+
+    @property
+    def only(self) -> UUID | None:
+        """The one organization that it holds; None where it holds none, several or all."""
+        if self.organization_ids is None or len(self.organization_ids) != 1:
+            return None
+        return next(iter(self.organization_ids))
+
 
 request_id: ContextVar[str | None] = ContextVar("saas_kit_request_id", default=None)
 """The id of the request being answered, as in its ``X-Request-ID``."""
@@ -19,6 +45,12 @@ organization_id: ContextVar[UUID | None] = ContextVar("saas_kit_organization_id"
 staff_access: ContextVar[bool] = ContextVar("saas_kit_staff_access", default=False)
 """Whether a permission of this request was granted to the caller as platform staff."""
 
+scope: ContextVar[Scope | None] = ContextVar("saas_kit_scope", default=None)
+"""The organizations that the work at hand may touch; ``saas_kit.tenancy.scope()`` sets it."""
+
+actor_id: ContextVar[str | None] = ContextVar("saas_kit_actor_id", default=None)
+"""The key, as text, of the person for whom the work at hand is done."""
+
 
 @contextmanager
 def fresh_context(*, request: str | None = None, ip: str | None = None) -> Iterator[None]:
@@ -28,6 +60,8 @@ def fresh_context(*, request: str | None = None, ip: str | None = None) -> Itera
         (ip_address, ip_address.set(ip)),
         (organization_id, organization_id.set(None)),
         (staff_access, staff_access.set(False)),
+        (scope, scope.set(None)),
+        (actor_id, actor_id.set(None)),
     )
     try:
         yield

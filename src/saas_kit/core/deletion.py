@@ -185,7 +185,7 @@ def _remove(due: Any, keys: list[Any]) -> int:
     with transaction.atomic():
         # what was restored since the keys were read is due no longer
         held = list(due.select_for_update().filter(pk__in=keys).values_list("pk", flat=True))
-        count, _ = models.QuerySet(due.model).filter(pk__in=held).delete()
+        count, _ = models.QuerySet.delete(_rows(due.model, None).filter(pk__in=held))
     return count
 
 

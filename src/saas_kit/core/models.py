@@ -121,4 +121,6 @@ class SoftDeletable(models.Model):
 
     def purge(self) -> tuple[int, dict[str, int]]:
         """Remove it, and what belongs to it, from the database for good."""
-        return super().delete()
+        manager = cast("Any", type(self)).all_objects
+        counts: tuple[int, dict[str, int]] = manager.using(self._state.db).filter(pk=self.pk).purge()
+        return counts

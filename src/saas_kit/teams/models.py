@@ -9,7 +9,7 @@ from django.db import models
 from django.db.models.functions import Lower
 from django.utils.translation import gettext_lazy as _
 
-from saas_kit.core.models import AliveManager, Identified, SoftDeletable, SoftDeletableQuerySet, Timestamped
+from saas_kit.core.models import AliveManager, SoftDeletable, SoftDeletableQuerySet
 from saas_kit.core.permissions import Level
 from saas_kit.tenancy.models import Membership, OrganizationOwned, OrganizationOwnedQuerySet, slug_validator
 from saas_kit.tenancy.roles import Role, get_role
@@ -64,7 +64,7 @@ class Team(OrganizationOwned, SoftDeletable):
         return self.name
 
 
-class TeamMembership(Identified, Timestamped):
+class TeamMembership(OrganizationOwned):
     """A member of the organization in one of its teams; it ends with the membership."""
 
     team = models.ForeignKey(
@@ -93,11 +93,6 @@ class TeamMembership(Identified, Timestamped):
 
     def __str__(self) -> str:
         return f"{self.membership} · {self.role}"
-
-    @property
-    def organization_id(self) -> Any:
-        """The organization that the team, and so the member, belongs to."""
-        return self.team.organization_id
 
     def get_role(self) -> Role:
         """Return the role with what it grants."""

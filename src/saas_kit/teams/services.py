@@ -24,11 +24,13 @@ from saas_kit.teams.exceptions import AlreadyInTeam, NameTaken, NotInOrganizatio
 from saas_kit.teams.models import Team, TeamMembership
 from saas_kit.tenancy.models import AbstractOrganization, Membership
 from saas_kit.tenancy.roles import get_role
+from saas_kit.tenancy.scoping import within_organization
 from saas_kit.tenancy.services import lock_organization
 from saas_kit.tenancy.slugs import save_with_slug
 
 
 @transaction.atomic
+@within_organization
 def create_team(
     organization: AbstractOrganization,
     *,
@@ -65,6 +67,7 @@ def create_team(
 
 
 @transaction.atomic
+@within_organization
 def change_team(team: Team, *, actor: AbstractBaseUser | None, **values: Any) -> Team:
     """
     Change a team's ``name``, ``slug`` or ``description``.
@@ -90,6 +93,7 @@ def change_team(team: Team, *, actor: AbstractBaseUser | None, **values: Any) ->
 
 
 @transaction.atomic
+@within_organization
 def delete_team(team: Team, *, actor: AbstractBaseUser | None) -> None:
     """
     Delete a team, so that it can be restored.
@@ -105,6 +109,7 @@ def delete_team(team: Team, *, actor: AbstractBaseUser | None) -> None:
 
 
 @transaction.atomic
+@within_organization
 def restore_team(team: Team, *, actor: AbstractBaseUser | None) -> Team:
     """
     Bring a team back.
@@ -121,6 +126,7 @@ def restore_team(team: Team, *, actor: AbstractBaseUser | None) -> Team:
 
 
 @transaction.atomic
+@within_organization
 def add_team_member(
     team: Team, user: AbstractBaseUser, role: str, *, actor: AbstractBaseUser | None
 ) -> TeamMembership:
@@ -133,6 +139,7 @@ def add_team_member(
         AlreadyInTeam: The person is in the team already.
     """
     granted = get_role(role, level=Level.TEAM)
+    lock_organization(team.organization)  # first, as every write does; two orders of locks are a deadlock
     team = _lock_team(team)
     # held, so that a membership that is ending does not leave a place in a team behind
     own = Membership.objects.select_for_update(of=("self",)).filter(
@@ -142,7 +149,9 @@ def add_team_member(
     if membership is None:
         raise NotInOrganization(field="user")
     membership.user = user
-    team_membership = TeamMembership(team=team, membership=membership, role=granted.key)
+    team_membership = TeamMembership(
+        organization=team.organization, team=team, membership=membership, role=granted.key
+    )
     try:
         with transaction.atomic():
             team_membership.save(force_insert=True)
@@ -158,6 +167,7 @@ def add_team_member(
 
 
 @transaction.atomic
+@within_organization
 def change_team_role(
     team_membership: TeamMembership, role: str, *, actor: AbstractBaseUser | None
 ) -> TeamMembership:
@@ -184,6 +194,7 @@ def change_team_role(
 
 
 @transaction.atomic
+@within_organization
 def remove_team_member(team_membership: TeamMembership, *, actor: AbstractBaseUser | None) -> None:
     """
     Take somebody out of a team; they stay in the organization.

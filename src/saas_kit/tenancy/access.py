@@ -11,12 +11,13 @@ from django.db.models import OuterRef
 
 from saas_kit.core import caller
 from saas_kit.core.permissions import Level
-from saas_kit.tenancy.conf import TenancySettings
+from saas_kit.tenancy.conf import TenancySettings, organization_model
 from saas_kit.tenancy.exceptions import UnknownRole
 from saas_kit.tenancy.roles import Role, get_role, highest
 
 ACCOUNTS_PART = "accounts"
 MEMBERSHIPS_PART = "memberships"
+REACHABLE_PART = "reachable_organizations"
 
 
 def register_caller_parts() -> None:
@@ -28,10 +29,17 @@ def register_caller_parts() -> None:
 
     def memberships(user: OuterRef) -> caller.JSONRows:
         model = apps.get_model("saas_kit_tenancy.Membership")
-        return caller.JSONRows(model._base_manager.filter(user=user), "organization_id", "role")
+        rows = model._base_manager.filter(user=user)
+        return caller.JSONRows(rows, "organization_id", "role", "organization__deleted_at")
+
+    def reachable(user: OuterRef) -> caller.JSONRows:
+        model = apps.get_model(organization_model())
+        alive = model._base_manager.filter(account__memberships__user=user, deleted_at__isnull=True)
+        return caller.JSONRows(alive, "pk", "account_id")
 
     caller.register_part(ACCOUNTS_PART, accounts)
     caller.register_part(MEMBERSHIPS_PART, memberships)
+    caller.register_part(REACHABLE_PART, reachable)
 
 
 @dataclass(frozen=True)
@@ -42,11 +50,14 @@ class UserAccess:
     Attributes:
         accounts: The key of the role in each account, by the account's id.
         organizations: The key of the role in each organization where the person has a membership, by its id.
+        organization_ids: The organizations that are not deleted and that the person has a role in, of their own
+            or through the account: what a request of theirs may touch.
         is_staff: Whether the person acts in every organization as platform staff.
     """
 
     accounts: dict[UUID, str]
     organizations: dict[UUID, str]
+    organization_ids: frozenset[UUID]
     is_staff: bool
 
     def role_in_account(self, account_id: UUID) -> Role | None:
@@ -100,15 +111,36 @@ def get_access(user: Any) -> UserAccess:
     lasts. Somebody who is not signed in, or no longer active, has none.
     """
     if not user.is_authenticated or not user.is_active:
-        return UserAccess({}, {}, is_staff=False)
+        return UserAccess({}, {}, frozenset(), is_staff=False)
     access: UserAccess | None = user.__dict__.get("_saas_kit_access")
     if access is None:
-        access = user.__dict__["_saas_kit_access"] = UserAccess(
-            accounts={UUID(key): role for key, role in caller.get_part(user, ACCOUNTS_PART)},
-            organizations={UUID(key): role for key, role in caller.get_part(user, MEMBERSHIPS_PART)},
-            is_staff=TenancySettings.STAFF_ACCESS and bool(getattr(user, "is_superuser", False)),
-        )
+        access = user.__dict__["_saas_kit_access"] = _load(user)
     return access
+
+
+def _load(user: Any) -> UserAccess:
+    accounts = {UUID(key): role for key, role in caller.get_part(user, ACCOUNTS_PART)}
+    memberships = caller.get_part(user, MEMBERSHIPS_PART)
+    own = {
+        UUID(key)
+        for key, role, deleted_at in memberships
+        if deleted_at is None and _find(role, Level.ORGANIZATION)
+    }
+    reaching = {key for key, role in accounts.items() if _amounts_to_a_role(role)}
+    through_account = {
+        UUID(key) for key, account in caller.get_part(user, REACHABLE_PART) if UUID(account) in reaching
+    }
+    return UserAccess(
+        accounts=accounts,
+        organizations={UUID(key): role for key, role, _ in memberships},
+        organization_ids=frozenset(own | through_account),
+        is_staff=TenancySettings.STAFF_ACCESS and bool(getattr(user, "is_superuser", False)),
+    )
+
+
+def _amounts_to_a_role(account_role: str) -> bool:
+    role = _find(account_role, Level.ACCOUNT)
+    return role is not None and _find(role.organization_role, Level.ORGANIZATION) is not None
 
 
 def forget_access(user: Any) -> None:

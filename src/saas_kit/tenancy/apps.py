@@ -1,6 +1,11 @@
 from __future__ import annotations
 
+from importlib.util import find_spec
+
 from django.core.checks import Tags, register
+from django.core.signals import request_started
+from django.db.backends.signals import connection_created
+from django.db.models.signals import post_migrate, pre_migrate
 from django.utils.module_loading import autodiscover_modules
 from django.utils.translation import gettext_lazy as _
 
@@ -14,11 +19,20 @@ class TenancyConfig(KitAppConfig):
     verbose_name = _("Tenancy")
 
     def ready(self) -> None:
-        from saas_kit.tenancy import checks
+        from saas_kit.tenancy import checks, receivers
         from saas_kit.tenancy.access import register_caller_parts
+        from saas_kit.tenancy.row_security import watch_connection
 
         super().ready()
         autodiscover_modules("permissions")
         register_caller_parts()
+        connection_created.connect(watch_connection, dispatch_uid="saas_kit.tenancy.row_security")
+        pre_migrate.connect(receivers.see_all_rows, sender=self)
+        post_migrate.connect(receivers.sync_row_security, sender=self)
+        request_started.connect(receivers.stop_seeing_all_rows)
+        if find_spec("celery") is not None:
+            from saas_kit.tenancy.celery import connect
+
+            connect()
         for check in checks.ALL:
             register(check, Tags.compatibility)

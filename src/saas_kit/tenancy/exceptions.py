@@ -61,3 +61,31 @@ class Suspended(NotAllowed):
 
     code = "suspended"
     message = _("This is suspended and cannot be changed.")
+
+
+class ScopeRequired(RuntimeError):
+    """
+    Tenant-owned rows were asked for where no scope says whose.
+
+    It is a mistake in the program, not something a client can do wrong: over HTTP it is a 500.
+    """
+
+    def __init__(self, model: type[object]) -> None:
+        super().__init__(
+            f"{model.__name__} belongs to organizations, and no scope says which. "
+            "Use scope(organization), or unscoped(reason=...) where all are meant."
+        )
+
+
+class OutOfScope(RuntimeError):
+    """A row would be created or deleted in an organization that the scope does not hold, or that nothing names."""
+
+    def __init__(self, model: type[object]) -> None:
+        super().__init__(f"The {model.__name__} does not belong to an organization of the scope.")
+
+
+class OrganizationFixed(RuntimeError):
+    """A row would move to another organization."""
+
+    def __init__(self, model: type[object]) -> None:
+        super().__init__(f"The organization of a {model.__name__} cannot change.")

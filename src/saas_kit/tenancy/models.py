@@ -17,6 +17,7 @@ from saas_kit.core.models import AliveManager, Identified, SoftDeletable, SoftDe
 from saas_kit.core.permissions import Level
 from saas_kit.tenancy.access import get_access
 from saas_kit.tenancy.conf import organization_model
+from saas_kit.tenancy.guard import GuardedQuerySet, ScopedQuerySet, require_in_scope
 from saas_kit.tenancy.roles import OWNER, Role, get_role, roles_granting
 
 slug_validator = RegexValidator(
@@ -47,7 +48,7 @@ class Status(models.TextChoices):
     SUSPENDED = "suspended", _("suspended")
 
 
-class AccountQuerySet(SoftDeletableQuerySet["Account"]):
+class AccountQuerySet(SoftDeletableQuerySet["Account"], GuardedQuerySet["Account"]):
     """Accounts."""
 
     def visible_to(self, user: AbstractBaseUser, permission: str | None = None) -> Self:
@@ -87,7 +88,7 @@ class Account(Identified, Timestamped, SoftDeletable):
         return self.name
 
 
-class AccountMembershipQuerySet(models.QuerySet["AccountMembership"]):
+class AccountMembershipQuerySet(GuardedQuerySet["AccountMembership"]):
     """People's roles in accounts."""
 
     def owners(self) -> Self:
@@ -140,7 +141,7 @@ class AccountMembership(Identified, Timestamped):
         return get_role(self.role, level=Level.ACCOUNT)
 
 
-class OrganizationQuerySet(SoftDeletableQuerySet[Any]):
+class OrganizationQuerySet(SoftDeletableQuerySet[Any], GuardedQuerySet[Any]):
     """Organizations."""
 
     def in_account(self, account: Account) -> Self:
@@ -214,7 +215,7 @@ class Organization(AbstractOrganization):
         swappable = "SAAS_KIT_TENANCY_ORGANIZATION_MODEL"
 
 
-class MembershipQuerySet(models.QuerySet["Membership"]):
+class MembershipQuerySet(GuardedQuerySet["Membership"]):
     """People's roles in organizations."""
 
     def owners(self) -> Self:
@@ -276,8 +277,8 @@ class Membership(Identified, Timestamped):
         return get_role(self.role, organization=self.organization)
 
 
-class OrganizationOwnedQuerySet(models.QuerySet[Any]):
-    """Rows that belong to an organization."""
+class OrganizationOwnedQuerySet(ScopedQuerySet[Any]):
+    """Rows that belong to an organization; they are found, changed and created within the scope only."""
 
     def in_organization(self, organization: AbstractOrganization) -> Self:
         """Keep the rows of one organization."""
@@ -290,7 +291,20 @@ class OrganizationOwnedQuerySet(models.QuerySet[Any]):
 
 
 class OrganizationOwned(Identified, Timestamped):
-    """A row that belongs to one organization; hosts derive their tenant-owned models from it."""
+    """
+    A row that belongs to one organization; hosts derive their tenant-owned models from it.
+
+    Nothing reads or writes it without a scope. The organization of a new row is the scope's where that holds
+    exactly one, and never changes.
+
+    Name it first among the bases. A subclass that brings its own query set derives it from
+    ``OrganizationOwnedQuerySet`` and says ``objects = models.Manager.from_queryset(ItsQuerySet)()``.
+    ``all_objects`` is what relations and ``refresh_from_db()`` use; a soft-deletable model overrides it, as
+    ``SoftDeletable`` says. ``manage.py saas_kit_check_isolation --write`` writes the migration that makes references
+    to other tenant-owned models safe.
+    """
+
+    is_organization_owned: ClassVar[bool] = True
 
     organization = models.ForeignKey(
         organization_model(),
@@ -301,6 +315,19 @@ class OrganizationOwned(Identified, Timestamped):
     )
 
     objects: ClassVar[models.Manager[Any]] = models.Manager.from_queryset(OrganizationOwnedQuerySet)()
+    all_objects: ClassVar[models.Manager[Any]] = models.Manager.from_queryset(OrganizationOwnedQuerySet)()
 
     class Meta:
         abstract = True
+        base_manager_name = "all_objects"
+
+    def delete(self, using: str | None = None, keep_parents: bool = False) -> tuple[int, dict[str, int]]:
+        """
+        Remove the row.
+
+        Raises:
+            ScopeRequired: There is no scope.
+            OutOfScope: It belongs to another organization.
+        """
+        require_in_scope(self)  # Django deletes a lone row by its key, past every manager
+        return super().delete(using, keep_parents)

@@ -89,7 +89,8 @@ def _add_members(world: World, number: int) -> None:
         Membership(organization=a.organization, user=each, role="member") for each in people
     )
     TeamMembership.objects.bulk_create(
-        TeamMembership(team=a.team, membership=each, role="member") for each in memberships
+        TeamMembership(organization=a.organization, team=a.team, membership=each, role="member")
+        for each in memberships
     )
     Team.objects.bulk_create(
         Team(organization=a.organization, name=f"Team {index}", slug=f"team-{index}")

@@ -1,10 +1,12 @@
 import django.core.validators
 import django.db.models.deletion
 import django.db.models.functions.text
+import django.db.models.manager
 from django.conf import settings
 from django.db import migrations, models
 
 import saas_kit.core.ids
+from saas_kit.tenancy.operations import IsolateModel
 
 
 class Migration(migrations.Migration):
@@ -63,6 +65,10 @@ class Migration(migrations.Migration):
                 "verbose_name": "team",
                 "verbose_name_plural": "teams",
             },
+            managers=[
+                ("objects", django.db.models.manager.Manager()),
+                ("all_objects", django.db.models.manager.Manager()),
+            ],
         ),
         migrations.CreateModel(
             name="TeamMembership",
@@ -86,6 +92,16 @@ class Migration(migrations.Migration):
                     ),
                 ),
                 (
+                    "organization",
+                    models.ForeignKey(
+                        editable=False,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="+",
+                        to=settings.SAAS_KIT_TENANCY_ORGANIZATION_MODEL,
+                        verbose_name="organization",
+                    ),
+                ),
+                (
                     "team",
                     models.ForeignKey(
                         db_index=False,
@@ -100,6 +116,10 @@ class Migration(migrations.Migration):
                 "verbose_name": "team membership",
                 "verbose_name_plural": "team memberships",
             },
+            managers=[
+                ("objects", django.db.models.manager.Manager()),
+                ("all_objects", django.db.models.manager.Manager()),
+            ],
         ),
         migrations.AddIndex(
             model_name="team",
@@ -137,4 +157,6 @@ class Migration(migrations.Migration):
                 violation_error_message="This person is in the team already.",
             ),
         ),
+        IsolateModel("Team"),
+        IsolateModel("TeamMembership", references=("team", "membership")),
     ]

@@ -20,7 +20,7 @@ from saas_kit.core import context
 from saas_kit.core.exceptions import NotFound
 from saas_kit.tenancy.access import get_access
 from saas_kit.tenancy.api.fields import OrganizationField
-from saas_kit.tenancy.api.narrowing import active_organization
+from saas_kit.tenancy.api.narrowing import active_organization, narrow_to
 from saas_kit.tenancy.conf import TenancySettings
 from saas_kit.tenancy.exceptions import Suspended
 from saas_kit.tenancy.models import AbstractOrganization, Account, Status, get_organization_model
@@ -48,6 +48,10 @@ class TenantViewSet(ApiViewSet):
             self.note_staff_access(request, obj)
         if request.method not in _SAFE_METHODS:
             _refuse_suspended(self.place_of(obj), unless=obj if self.action_name == "restore" else None)
+        place = self.place_of(obj)
+        if isinstance(place, AbstractOrganization):
+            # what a body names must be there too, even for somebody who is in several organizations
+            narrow_to(place)
 
     def require(self, request: Request, obj: Any) -> None:
         """Ask for the present action's permission on an object that was not found by ``get_object()``."""

@@ -5,6 +5,7 @@ from django.conf import settings
 from django.db import migrations, models
 
 import saas_kit.core.ids
+from saas_kit.tenancy.operations import IsolateModel
 
 
 class Migration(migrations.Migration):
@@ -64,4 +65,5 @@ class Migration(migrations.Migration):
                 violation_error_message="This person is a member already.",
             ),
         ),
+        IsolateModel("Membership"),
     ]

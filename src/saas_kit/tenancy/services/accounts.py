@@ -16,8 +16,9 @@ from saas_kit.core.exceptions import NotFound
 from saas_kit.tenancy import signals
 from saas_kit.tenancy.access import forget_access, get_access
 from saas_kit.tenancy.exceptions import NotInAccount, RoleTooHigh
-from saas_kit.tenancy.models import Account, AccountMembership, Status
+from saas_kit.tenancy.models import Account, AccountMembership, Status, get_organization_model
 from saas_kit.tenancy.roles import OWNER
+from saas_kit.tenancy.scoping import scope
 from saas_kit.tenancy.slugs import save_with_slug
 
 
@@ -96,7 +97,8 @@ def delete_account(account: Account, *, actor: AbstractBaseUser | None) -> None:
         StillReferenced: Something alive protects it.
     """
     lock_account(account)
-    account.delete()
+    with _scope_of(account):
+        account.delete()
     record("account.deleted", target=account, actor=actor, account_id=account.pk)
     send_on_commit(signals.account_deleted, sender=Account, account=account, actor=actor)
 
@@ -110,7 +112,8 @@ def restore_account(account: Account, *, actor: AbstractBaseUser | None) -> Acco
         NotDeleted: It is alive.
         NotUnique: Its slug, or one of an organization's, was taken meanwhile.
     """
-    account.restore()
+    with _scope_of(account):
+        account.restore()
     record("account.restored", target=account, actor=actor, account_id=account.pk)
     send_on_commit(signals.account_restored, sender=Account, account=account, actor=actor)
     return account
@@ -165,6 +168,11 @@ def lock_account(account: Account) -> Account:
     if locked is None:
         raise NotFound
     return locked
+
+
+def _scope_of(account: Account) -> scope:
+    model = get_organization_model()
+    return scope(model.all_objects.filter(account=account).values_list("pk", flat=True))
 
 
 def _require_staff(actor: AbstractBaseUser) -> None:

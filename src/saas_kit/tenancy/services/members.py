@@ -19,11 +19,13 @@ from saas_kit.tenancy.exceptions import AlreadyMember, LastOwner, NotInAccount, 
 from saas_kit.tenancy.models import AbstractOrganization, Account, AccountMembership, Membership
 from saas_kit.tenancy.people import people_in_account
 from saas_kit.tenancy.roles import OWNER, Role, get_role
+from saas_kit.tenancy.scoping import scope, within_organization
 from saas_kit.tenancy.services.accounts import delete_account, lock_account
 from saas_kit.tenancy.services.organizations import lock_organization
 
 
 @transaction.atomic
+@within_organization
 def add_member(
     organization: AbstractOrganization, user: AbstractBaseUser, role: str, *, actor: AbstractBaseUser | None
 ) -> Membership:
@@ -45,6 +47,7 @@ def add_member(
 
 
 @transaction.atomic
+@within_organization
 def introduce_member(
     organization: AbstractOrganization, user: AbstractBaseUser, role: str, *, actor: AbstractBaseUser | None
 ) -> Membership:
@@ -62,6 +65,7 @@ def introduce_member(
 
 
 @transaction.atomic
+@within_organization
 def change_role(membership: Membership, role: str, *, actor: AbstractBaseUser | None) -> Membership:
     """
     Give a member another role.
@@ -93,6 +97,7 @@ def change_role(membership: Membership, role: str, *, actor: AbstractBaseUser | 
 
 
 @transaction.atomic
+@within_organization
 def remove_member(membership: Membership, *, actor: AbstractBaseUser | None) -> None:
     """
     End somebody's membership of an organization, and with it their places in its teams.
@@ -218,7 +223,8 @@ def end_memberships(user: AbstractBaseUser, *, actor: AbstractBaseUser | None) -
         others = Membership.objects.in_organization(organization)
         if membership.is_owner and others.exclude(pk=membership.pk).exists():
             _keep_an_owner(membership, others)
-        _end(membership, actor)
+        with scope(organization):
+            _end(membership, actor)
 
 
 def _join(

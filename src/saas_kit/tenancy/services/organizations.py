@@ -16,6 +16,7 @@ from saas_kit.tenancy import signals
 from saas_kit.tenancy.access import forget_access
 from saas_kit.tenancy.models import AbstractOrganization, Account, Membership, Status, get_organization_model
 from saas_kit.tenancy.roles import OWNER
+from saas_kit.tenancy.scoping import scope, within_organization
 from saas_kit.tenancy.services.accounts import lock_account
 from saas_kit.tenancy.slugs import save_with_slug
 
@@ -51,7 +52,8 @@ def create_organization(
         return created
 
     organization = save_with_slug(model, save, name=name, slug=slug)
-    Membership.objects.create(organization=organization, user=owner, role=OWNER)
+    with scope(organization):
+        Membership.objects.create(organization=organization, user=owner, role=OWNER)
     forget_access(owner)
     record(
         "organization.created",
@@ -65,6 +67,7 @@ def create_organization(
 
 
 @transaction.atomic
+@within_organization
 def change_organization(
     organization: AbstractOrganization, *, actor: AbstractBaseUser | None, **values: Any
 ) -> AbstractOrganization:
@@ -90,6 +93,7 @@ def change_organization(
 
 
 @transaction.atomic
+@within_organization
 def set_organization_status(
     organization: AbstractOrganization, status: Status, *, actor: AbstractBaseUser | None
 ) -> AbstractOrganization:
@@ -102,6 +106,7 @@ def set_organization_status(
 
 
 @transaction.atomic
+@within_organization
 def delete_organization(organization: AbstractOrganization, *, actor: AbstractBaseUser | None) -> None:
     """
     Delete an organization with all that it owns, so that it can be restored.
@@ -119,6 +124,7 @@ def delete_organization(organization: AbstractOrganization, *, actor: AbstractBa
 
 
 @transaction.atomic
+@within_organization
 def restore_organization(
     organization: AbstractOrganization, *, actor: AbstractBaseUser | None
 ) -> AbstractOrganization:

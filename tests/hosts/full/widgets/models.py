@@ -57,3 +57,17 @@ class Shipment(Identified, Timestamped, SoftDeletable):
 
     def __str__(self) -> str:
         return self.address
+
+
+class Note(OrganizationOwned):
+    """Something that is out of reach without a scope."""
+
+    name = models.CharField(max_length=120)
+    size = models.PositiveIntegerField(default=1)
+    reply_to = models.ForeignKey("self", on_delete=models.CASCADE, null=True, related_name="replies")
+
+    class Meta:
+        indexes = (models.Index(fields=["organization", "-id"], name="widgets_notes"),)
+
+    def __str__(self) -> str:
+        return self.name

@@ -10,6 +10,7 @@ from django.db import IntegrityError, transaction
 from saas_kit.audit.services import record
 from saas_kit.core.changes import apply_changes
 from saas_kit.core.exceptions import InvalidInput
+from saas_kit.tenancy import within_organization
 from saas_kit.tenancy.models import AbstractOrganization
 from tests.hosts.full.widgets.models import Widget
 
@@ -22,6 +23,7 @@ class WidgetNameTaken(InvalidInput):
 
 
 @transaction.atomic
+@within_organization
 def create_widget(
     organization: AbstractOrganization, *, name: str, size: int = 1, actor: AbstractBaseUser | None
 ) -> Widget:
@@ -41,6 +43,7 @@ def create_widget(
 
 
 @transaction.atomic
+@within_organization
 def change_widget(widget: Widget, *, actor: AbstractBaseUser | None, **values: Any) -> Widget:
     """
     Change a widget's ``name`` or ``size``.
@@ -59,6 +62,7 @@ def change_widget(widget: Widget, *, actor: AbstractBaseUser | None, **values: A
 
 
 @transaction.atomic
+@within_organization
 def delete_widget(widget: Widget, *, actor: AbstractBaseUser | None) -> None:
     """
     Delete a widget with its parts, so that it can be restored.
@@ -71,6 +75,7 @@ def delete_widget(widget: Widget, *, actor: AbstractBaseUser | None) -> None:
 
 
 @transaction.atomic
+@within_organization
 def restore_widget(widget: Widget, *, actor: AbstractBaseUser | None) -> Widget:
     """
     Bring a widget back with its parts.

@@ -9,6 +9,7 @@ from django.core.management.base import BaseCommand, CommandParser
 from django.utils import timezone
 
 from saas_kit.core.deletion import purge, soft_deletable_models
+from saas_kit.tenancy import unscoped
 from saas_kit.tenancy.conf import TenancySettings
 
 
@@ -30,6 +31,7 @@ class Command(BaseCommand):
             "--dry-run", action="store_true", help="Say what would be removed and remove nothing."
         )
 
+    @unscoped(reason="purging what was deleted")
     def handle(self, *args: Any, **options: Any) -> None:
         days = TenancySettings.RETENTION_DAYS if options["days"] is None else options["days"]
         if days < 0 or options["batch_size"] < 1:

@@ -1,9 +1,11 @@
 import django.db.models.deletion
 import django.db.models.functions.text
+import django.db.models.manager
 from django.conf import settings
 from django.db import migrations, models
 
 import saas_kit.core.ids
+from saas_kit.tenancy.operations import IsolateModel
 
 
 class Migration(migrations.Migration):
@@ -39,6 +41,10 @@ class Migration(migrations.Migration):
                         verbose_name="organization",
                     ),
                 ),
+            ],
+            managers=[
+                ("objects", django.db.models.manager.Manager()),
+                ("all_objects", django.db.models.manager.Manager()),
             ],
         ),
         migrations.CreateModel(
@@ -93,6 +99,47 @@ class Migration(migrations.Migration):
                 "abstract": False,
             },
         ),
+        migrations.CreateModel(
+            name="Note",
+            fields=[
+                (
+                    "id",
+                    models.UUIDField(
+                        default=saas_kit.core.ids.uuid7, editable=False, primary_key=True, serialize=False
+                    ),
+                ),
+                ("created_at", models.DateTimeField(auto_now_add=True, verbose_name="created at")),
+                ("updated_at", models.DateTimeField(auto_now=True, verbose_name="updated at")),
+                ("name", models.CharField(max_length=120)),
+                ("size", models.PositiveIntegerField(default=1)),
+                (
+                    "organization",
+                    models.ForeignKey(
+                        editable=False,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="+",
+                        to=settings.SAAS_KIT_TENANCY_ORGANIZATION_MODEL,
+                        verbose_name="organization",
+                    ),
+                ),
+                (
+                    "reply_to",
+                    models.ForeignKey(
+                        null=True,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="replies",
+                        to="widgets.note",
+                    ),
+                ),
+            ],
+            options={
+                "indexes": [models.Index(fields=["organization", "-id"], name="widgets_notes")],
+            },
+            managers=[
+                ("objects", django.db.models.manager.Manager()),
+                ("all_objects", django.db.models.manager.Manager()),
+            ],
+        ),
         migrations.AddIndex(
             model_name="widget",
             index=models.Index(fields=["organization", "-id"], name="widgets_by_organization"),
@@ -106,4 +153,6 @@ class Migration(migrations.Migration):
                 name="widgets_widget_name",
             ),
         ),
+        IsolateModel("Widget"),
+        IsolateModel("Note", references=("reply_to",)),
     ]
