@@ -85,7 +85,7 @@ class DocumentViewSet(OrganizationScopedViewSet):
     }
 
 
-class CatalogueFilter(filters.FilterSet):  # type: ignore[misc]
+class CatalogueFilter(filters.FilterSet):
     """Filters by a folder of the caller's."""
 
     folder = filters.ModelChoiceFilter(queryset=Folder.objects.all())
@@ -100,7 +100,7 @@ class CatalogueView(ScopedMixin, generics.ListAPIView):  # type: ignore[type-arg
     filterset_class = CatalogueFilter
 
 
-class LabelledFilter(filters.FilterSet):  # type: ignore[misc]
+class LabelledFilter(filters.FilterSet):
     """Filters by the titles of other documents with the same label, of which the guard joins the caller's."""
 
     beside = filters.CharFilter(

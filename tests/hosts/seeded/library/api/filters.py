@@ -5,7 +5,7 @@ from __future__ import annotations
 from django_filters import rest_framework as filters
 
 
-class DocumentFilter(filters.FilterSet):  # type: ignore[misc]
+class DocumentFilter(filters.FilterSet):
     """Filters documents."""
 
     folder = filters.UUIDFilter(field_name="folder_id")

@@ -111,7 +111,7 @@ class DocumentViewSet(OrganizationScopedViewSet):
     }
 
 
-class CatalogueFilter(filters.FilterSet):  # type: ignore[misc]
+class CatalogueFilter(filters.FilterSet):
     """Leak 4, filter across: the choices of a filter are every organization's, so it tells which keys exist."""
 
     folder = filters.ModelChoiceFilter(queryset=Folder.everything.all())
@@ -126,7 +126,7 @@ class CatalogueView(ScopedMixin, generics.ListAPIView):  # type: ignore[type-arg
     filterset_class = CatalogueFilter
 
 
-class LabelledFilter(filters.FilterSet):  # type: ignore[misc]
+class LabelledFilter(filters.FilterSet):
     """Leak 4, filter across: through a label that all share, letter by letter, to the titles of others."""
 
     beside = filters.CharFilter(
@@ -201,7 +201,7 @@ class CommentViewSet(viewsets.ModelViewSet):  # type: ignore[type-arg]
     def get_queryset(self) -> Any:
         return super().get_queryset().filter(organization__in=get_access(self.request.user).organization_ids)
 
-    def get_object(self) -> Comment:
+    def get_object(self) -> Any:
         return generics.get_object_or_404(Comment.objects.all(), pk=self.kwargs["pk"])
 
     def perform_create(self, serializer: BaseSerializer[Any]) -> None:
