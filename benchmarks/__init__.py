@@ -1,0 +1,1 @@
+"""Measurements that anyone can run; each compares two ways in one interleaved run."""
