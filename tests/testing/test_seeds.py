@@ -16,6 +16,7 @@ import pytest
 from django.core.cache import cache
 
 from tests.api_fixtures.clients import ApiClient
+from tests.hosts.seeded.seeds import SEEDS
 
 pytestmark = [pytest.mark.hosts("seeded"), pytest.mark.django_db]
 
@@ -266,8 +267,6 @@ def test_the_clean_twin_does_the_same_without(
 
 
 def test_every_seed_is_attempted() -> None:
-    from tests.hosts.seeded.seeds import SEEDS
-
     assert list(ATTEMPTS) == list(SEEDS)
     assert len(SEEDS) == 12
 
