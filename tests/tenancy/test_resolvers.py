@@ -334,6 +334,13 @@ class TestOwnResolver:
         with pytest.raises(TypeError, match="number"):
             resolve_organization(_request(), member)
 
+    @pytest.mark.parametrize("value", ["\x00", "\ud800", "\x7f", "%", "_cme", "x" * 5000])
+    def test_that_returns_what_no_database_takes_finds_nothing(self, settings, value, acme, member):
+        settings.SAAS_KIT_TENANCY_RESOLVERS = [CLAIM]
+
+        with pytest.raises(NotFound):
+            resolve_organization(_request(auth={"org": value}), member)
+
     def test_that_is_not_there_fails_loudly(self, settings, acme, member):
         settings.SAAS_KIT_TENANCY_RESOLVERS = ["tests.tenancy.sample_resolvers.nowhere"]
 

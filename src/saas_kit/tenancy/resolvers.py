@@ -141,7 +141,8 @@ def _find(user: Any, name: Name) -> AbstractOrganization | None:
     organizations = get_organization_model().objects.visible_to(user).select_related("account")
     if isinstance(name, UUID):
         return organizations.filter(pk=name).first()
-    return None if "\x00" in name else organizations.filter(slug__iexact=name).first()
+    # what cannot be printed, as NUL and lone surrogates, cannot be sent to a database either
+    return organizations.filter(slug__iexact=name).first() if name.isprintable() else None
 
 
 def _is_named(organization: AbstractOrganization, name: Name) -> bool:

@@ -79,7 +79,7 @@ class TestEachResolver:
             ("auth/me/", "GET"),
         ):
             answers = set()
-            for slug in (world.b.organization.slug, "no-such", str(world.b.organization.pk), "a_b"):
+            for slug in (world.b.organization.slug, "no-such", str(world.b.organization.pk), "a--b"):
                 response = WAYS[resolver](owner, slug, method, path, {"name": "New"})
                 answers.add(
                     (response.status_code, re.sub(r'"request_id":"[^"]*"', "", response.content.decode()))
