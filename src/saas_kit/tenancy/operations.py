@@ -7,7 +7,7 @@ from typing import Any
 
 from django.db.migrations.operations.base import Operation
 
-from saas_kit.tenancy import row_security
+from saas_kit.tenancy import policies, row_security
 from saas_kit.tenancy.guard import FIELD
 
 
@@ -68,8 +68,8 @@ class IsolateModel(Operation):
                 "DEFERRABLE INITIALLY DEFERRED"
             )
         if row_security.is_on(schema_editor.connection):
-            mode = row_security.MODES.get(f"{app_label}.{meta.object_name}", "all")
-            for statement in row_security.protect_statements(
+            mode = policies.MODES.get(f"{app_label}.{meta.object_name}", "all")
+            for statement in policies.protect_statements(
                 schema_editor.connection, meta.db_table, organization, mode
             ):
                 schema_editor.execute(statement)
@@ -80,7 +80,7 @@ class IsolateModel(Operation):
             return
         quote = schema_editor.quote_name
         table = model._meta.db_table
-        for statement in row_security.drop_statements(schema_editor.connection, table):
+        for statement in policies.drop_statements(schema_editor.connection, table):
             schema_editor.execute(statement)
         names = [
             self._reference_name(schema_editor, model, model._meta.get_field(each))

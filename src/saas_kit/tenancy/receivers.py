@@ -6,7 +6,7 @@ from typing import Any
 
 from django.db import connections
 
-from saas_kit.tenancy import row_security
+from saas_kit.tenancy import policies, row_security
 
 
 def see_all_rows(*, using: str, **kwargs: Any) -> None:
@@ -30,7 +30,7 @@ def sync_row_security(*, using: str, verbosity: int = 1, **kwargs: Any) -> None:
         execution.migrating = False
     if not row_security.is_supported(connection):
         return
-    changed = row_security.sync_policies(connection)
+    changed = policies.sync_policies(connection)
     if changed and verbosity >= 1:
         print(f"  Row-level security was set on: {', '.join(sorted(changed))}")  # noqa: T201 - as migrate does
 
