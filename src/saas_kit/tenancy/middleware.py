@@ -10,6 +10,7 @@ from asgiref.sync import iscoroutinefunction, markcoroutinefunction
 from django.contrib import messages
 from django.http import Http404, HttpRequest
 from django.http.response import HttpResponseBase
+from django.utils.functional import LazyObject
 from django.utils.translation import gettext as _
 
 from saas_kit.core import context
@@ -70,8 +71,8 @@ class OrganizationMiddleware:
     ) -> HttpResponseBase | None:
         """Set the scope, once it is known which view answers and who asks."""
         request.organization = None  # type: ignore[attr-defined]
-        user: Any = getattr(request, "user", None)
-        if user is None or _authenticates_itself(view) or not (user.is_authenticated and user.is_active):
+        user = None if _authenticates_itself(view) else _person_of(request)
+        if user is None:
             return None
         context.actor_id.set(str(user.pk))
         if _is_admin(request):
@@ -97,10 +98,10 @@ class OrganizationMiddleware:
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponseBase | None:
         """Lead to the choice where a page of the admin turned out to need one."""
-        user: Any = getattr(request, "user", None)
         if not isinstance(exception, ScopeRequired) or not _is_admin(request):
             return None
-        if context.scope.get() is not None or user is None or not (user.is_active and user.is_staff):
+        user = _person_of(request)
+        if user is None or not user.is_staff or context.scope.get() is not None:
             return None
         if request.method == "POST":
             text = _("Nothing was changed: this concerns what belongs to organizations. Choose one first.")
@@ -121,6 +122,14 @@ def _taken_back() -> Iterator[None]:
 def _authenticates_itself(view: Any) -> bool:
     # what Django REST framework makes of its views, without importing it
     return hasattr(getattr(view, "cls", None), "authentication_classes")
+
+
+def _person_of(request: HttpRequest) -> Any:
+    """Return who is signed in, and not what Django puts before them until somebody asks; None of nobody."""
+    user: Any = getattr(request, "user", None)
+    if user is None or not user.is_authenticated or not user.is_active:
+        return None
+    return user._wrapped if isinstance(user, LazyObject) else user
 
 
 def _is_admin(request: HttpRequest) -> bool:
