@@ -11,6 +11,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from asgiref.sync import async_to_sync
 
 from saas_kit.core import context
 from saas_kit.core.context import fresh_context
@@ -83,7 +84,7 @@ async def find_async() -> Any:
 
 
 def find_in_loop() -> Any:
-    return asyncio.run(find_async())
+    return async_to_sync(find_async)()
 
 
 @pytest.mark.parametrize("run", [find, find_in_loop], ids=["sync", "async"])
@@ -98,7 +99,7 @@ class TestNeedsOrganization:
         with unscoped(reason="counting all"):
             assert run() is None
 
-    @pytest.mark.django_db(transaction=True)
+    @pytest.mark.django_db
     def test_is_skipped_where_the_organization_is_deleted(self, run, make_organization, caplog):
         """I16: the task of a deleted organization is a no-op that is logged; that of another runs."""
         from saas_kit.tenancy.services import delete_organization
