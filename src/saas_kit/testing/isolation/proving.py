@@ -1,0 +1,150 @@
+"""Runs the proof from the world to the report."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from datetime import timedelta
+from itertools import count
+from typing import Any
+from uuid import uuid4
+
+from django.core.cache import caches
+from django.test.utils import override_settings
+from django.urls import clear_url_caches
+
+from saas_kit.tenancy import unscoped
+from saas_kit.testing.isolation.bodies import Bodies
+from saas_kit.testing.isolation.kit import kit_bodies
+from saas_kit.testing.isolation.others import probe_others
+from saas_kit.testing.isolation.probes import Prober
+from saas_kit.testing.isolation.proof import IsolationProof
+from saas_kit.testing.isolation.report import PROBES, Report
+from saas_kit.testing.isolation.routes import Route, discover, read_document
+from saas_kit.testing.isolation.rows import undone
+from saas_kit.testing.isolation.shapes import Shape, body_examples, body_shape, query_shapes
+from saas_kit.testing.isolation.twins import Twin, Twins
+from saas_kit.testing.isolation.world import World
+
+
+def prove(proof: IsolationProof | None = None) -> Report:
+    """
+    Try to reach from one organization what belongs to another, on every route of the host.
+
+    It needs a test database that it may write to; what it writes is undone.
+
+    Args:
+        proof: What the host says of itself; None where there is nothing to say.
+    """
+    proof = proof or IsolationProof()
+    report = Report()
+    with ExitStack() as stack:
+        stack.enter_context(_settings(proof))
+        stack.enter_context(unscoped(reason="the isolation prover looks at every row"))
+        forget_caches = stack.enter_context(_own_caches())
+        document, routes = read_document(proof.urlconf), discover(proof.urlconf, proof.prefix)
+        stack.enter_context(undone(_aliases()))
+        world = World(proof)
+        for label, why in world.unmade.items():
+            report.skip(label, "twin", why, proof.unexercised)
+        prober = Prober(world, report, forget_caches)
+        _run(proof, prober, routes, document)
+    return report
+
+
+def assert_api_isolated(proof: IsolationProof | None = None, **overrides: Any) -> Report:
+    """
+    Prove that no route reaches across organizations.
+
+    Args:
+        proof: What the host says of itself.
+        overrides: Fields of the proof that are to be others.
+
+    Raises:
+        AssertionError: Something leaks, or was not exercised and is not named with a reason; the message has the
+            table, and each leak's request as a command line.
+    """
+    report = prove(replace(proof or IsolationProof(), **overrides))
+    if not report.is_clean:
+        raise AssertionError(f"The API is not proved to be isolated.\n\n{report.summary()}")
+    return report
+
+
+def _run(proof: IsolationProof, prober: Prober, routes: list[Route], document: dict[str, Any]) -> None:
+    twins = Twins(proof, prober.world, prober.send, routes)
+    named = kit_bodies()
+    reads: list[tuple[Twin, dict[str, Shape]]] = []
+    for route in routes:
+        bodies = Bodies(route, body_shape(route, document), body_examples(route, document), prober.world.a)
+        twin = twins.find(route, bodies, named)
+        if not twin.is_there:
+            continue
+        prober.query_shapes = query_shapes(route, document)
+        _probe(proof, prober, twin)
+        if route.is_safe and twin.answer.ok and twin.answer.queried:
+            reads.append((twin, prober.query_shapes))
+    probe_others(prober, reads)
+    for label, why in prober.troubles.items():
+        probe = why.partition(":")[0]
+        prober.report.skip(label, probe if probe in PROBES else "twin", why, proof.unexercised)
+
+
+def _probe(proof: IsolationProof, prober: Prober, twin: Twin) -> None:
+    label, report = twin.route.label, prober.report
+    if twin.why:
+        report.skip(label, "twin", twin.why, proof.unexercised)
+    else:
+        prober.judge(twin, "twin", prober.attempt(twin.call, twin.prepare))
+    prober.probe_outsiders(twin)
+    prober.probe_cache(twin)
+    if twin.answer.ok and not twin.answer.queried:
+        return  # what never asks the database knows nothing of anybody's rows
+    prober.probe_path(twin)
+    prober.probe_query(twin)
+    prober.probe_headers(twin)
+    refused = prober.probe_body(twin)
+    if refused and not twin.why:
+        why = f"no key of the caller's own was accepted in the body: {', '.join(refused)}"
+        report.skip(label, "body", why, proof.unexercised)
+
+
+def _aliases() -> list[str]:
+    from saas_kit.testing.isolation.rows import tables
+
+    return sorted({table.alias for table in tables()})
+
+
+@contextmanager
+def _settings(proof: IsolationProof) -> Iterator[None]:
+    changed: dict[str, Any] = {
+        "PASSWORD_HASHERS": ["django.contrib.auth.hashers.MD5PasswordHasher"],
+        # a slow machine must not outlive its tokens
+        "SAAS_KIT_AUTH_ACCESS_TOKEN_LIFETIME": timedelta(days=1),
+    }
+    if proof.urlconf is not None:
+        changed["ROOT_URLCONF"] = proof.urlconf
+    with override_settings(**changed):
+        clear_url_caches()
+        yield
+    clear_url_caches()
+
+
+@contextmanager
+def _own_caches() -> Iterator[Callable[[], None]]:
+    """Let the host's caches be used under keys of one's own, and yield what makes them forget."""
+    backends: list[Any] = caches.all()
+    before = [backend.key_prefix for backend in backends]
+    run, numbers = uuid4().hex, count()
+
+    def forget() -> None:
+        number = next(numbers)
+        for backend, prefix in zip(backends, before, strict=True):
+            backend.key_prefix = f"{prefix}{run}-{number}"
+
+    forget()
+    try:
+        yield forget
+    finally:
+        for backend, prefix in zip(backends, before, strict=True):
+            backend.key_prefix = prefix
