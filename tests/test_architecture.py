@@ -37,7 +37,28 @@ MODULES = {
 API_MODULES = {"__init__", "serializers", "views", "filters", "urls"}
 # what an app has of its own, by its topic: a new name here is a decision
 TOPICS = {
-    "tenancy": {"access", "people", "slugs"},
+    "tenancy": {
+        *(
+            "access",
+            "background",
+            "celery",
+            "guard",
+            "isolation",
+            "isolation_checks",
+            "middleware",
+            "operations",
+        ),
+        *(
+            "people",
+            "policies",
+            "resolver_checks",
+            "resolvers",
+            "row_security",
+            "scoping",
+            "slugs",
+            "task_backends",
+        ),
+    },
     "tenancy/api": {"bases", "fields", "narrowing"},
     "auth": {"addresses", "identity", "tokens"},
     "auth/api": {"authentication", "stock"},

@@ -19,7 +19,7 @@ class TenancyConfig(KitAppConfig):
     verbose_name = _("Tenancy")
 
     def ready(self) -> None:
-        from saas_kit.tenancy import checks, receivers
+        from saas_kit.tenancy import checks, isolation_checks, receivers, resolver_checks
         from saas_kit.tenancy.access import register_caller_parts
         from saas_kit.tenancy.row_security import watch_connection
 
@@ -34,5 +34,7 @@ class TenancyConfig(KitAppConfig):
             from saas_kit.tenancy.celery import connect
 
             connect()
-        for check in checks.ALL:
+        for check in (*checks.ALL, *isolation_checks.ALL, *resolver_checks.ALL):
             register(check, Tags.compatibility)
+        for check in isolation_checks.OF_DATABASES:
+            register(check, Tags.database, deploy=True)

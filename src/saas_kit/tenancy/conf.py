@@ -47,6 +47,12 @@ class TenancySettings(AppSettings):
     ``migrate``. Other databases have none.
     """
 
+    TRUSTED_FUNCTIONS: tuple[str, ...] = ()
+    """
+    Functions of the database that may run with their owner's rights (``SECURITY DEFINER``), each with the types of
+    its arguments, as ``saas_kit_check_isolation`` names them.
+    """
+
     STAFF_ACCESS: bool = False
     """Whether superusers may act in every organization through the API. Each such act is in the audit log."""
 

@@ -11,18 +11,15 @@ from saas_kit.tenancy import policies, row_security
 from saas_kit.tenancy.guard import FIELD
 
 
-class IsolateModel(Operation):
+class IsolateReferences(Operation):
     """
-    Make the rows of a table unable to leave their organization, in the database itself.
+    Make foreign keys of a tenant-owned model unable to point at another organization's row, not even by raw SQL.
 
-    - A unique key over the organization and the primary key, which others can point to.
-    - For each of the named foreign keys a second one, which includes the organization, so that a row cannot point at
-      another organization's, not even by raw SQL.
-    - The policies of row-level security, where that is on.
+    Each gets a second, composite foreign key that includes the organization.
 
     Args:
         name: The model, which has a foreign key ``organization``.
-        references: Its foreign keys to other tenant-owned models, which were isolated before.
+        references: Its foreign keys to models that were isolated before.
     """
 
     reduces_to_sql = True
@@ -48,49 +45,18 @@ class IsolateModel(Operation):
 
     def database_forwards(self, app_label: str, schema_editor: Any, from_state: Any, to_state: Any) -> None:
         model = to_state.apps.get_model(app_label, self.name)
-        if not self._applies(schema_editor, app_label, model):
-            return
-        meta, quote = model._meta, schema_editor.quote_name
-        organization = meta.get_field(FIELD).column
-        key = f"{quote(organization)}, {quote(meta.pk.column)}"
-        schema_editor.execute(
-            f"ALTER TABLE {quote(meta.db_table)} ADD CONSTRAINT {quote(self._key_name(schema_editor, model))} "
-            f"UNIQUE ({key})"
-        )
-        for reference in self.references:
-            field = meta.get_field(reference)
-            target = field.related_model._meta
-            schema_editor.execute(
-                f"ALTER TABLE {quote(meta.db_table)} "
-                f"ADD CONSTRAINT {quote(self._reference_name(schema_editor, model, field))} "
-                f"FOREIGN KEY ({quote(organization)}, {quote(field.column)}) REFERENCES {quote(target.db_table)} "
-                f"({quote(target.get_field(FIELD).column)}, {quote(target.pk.column)}) "
-                "DEFERRABLE INITIALLY DEFERRED"
-            )
-        if row_security.is_on(schema_editor.connection):
-            mode = policies.MODES.get(f"{app_label}.{meta.object_name}", "all")
-            for statement in policies.protect_statements(
-                schema_editor.connection, meta.db_table, organization, mode
-            ):
+        if self._applies(schema_editor, model):
+            for statement in self.forwards_sql(schema_editor, model):
                 schema_editor.execute(statement)
 
     def database_backwards(self, app_label: str, schema_editor: Any, from_state: Any, to_state: Any) -> None:
         model = from_state.apps.get_model(app_label, self.name)
-        if not self._applies(schema_editor, app_label, model):
-            return
-        quote = schema_editor.quote_name
-        table = model._meta.db_table
-        for statement in policies.drop_statements(schema_editor.connection, table):
-            schema_editor.execute(statement)
-        names = [
-            self._reference_name(schema_editor, model, model._meta.get_field(each))
-            for each in self.references
-        ]
-        for name in (*names, self._key_name(schema_editor, model)):
-            schema_editor.execute(f"ALTER TABLE {quote(table)} DROP CONSTRAINT {quote(name)}")
+        if self._applies(schema_editor, model):
+            for statement in self.backwards_sql(schema_editor, model):
+                schema_editor.execute(statement)
 
     def describe(self) -> str:
-        return f"Isolate the rows of {self.name} by organization"
+        return f"Keep references of {self.name} inside the organization"
 
     @property
     def migration_name_fragment(self) -> str:
@@ -102,17 +68,76 @@ class IsolateModel(Operation):
     def references_field(self, model_name: str, name: str, app_label: str) -> bool:
         return self.references_model(model_name, app_label) and name in (FIELD, *self.references)
 
-    def _applies(self, schema_editor: Any, app_label: str, model: Any) -> bool:
+    def forwards_sql(self, schema_editor: Any, model: Any) -> list[str]:
+        """Return the SQL that adds what the model lacks."""
+        quote, meta = schema_editor.quote_name, model._meta
+        statements = []
+        for reference in self.references:
+            field = meta.get_field(reference)
+            target = field.related_model._meta
+            statements.append(
+                f"ALTER TABLE {quote(meta.db_table)} "
+                f"ADD CONSTRAINT {quote(_constraint(schema_editor, model, field.column, suffix='_same'))} "
+                f"FOREIGN KEY ({quote(meta.get_field(FIELD).column)}, {quote(field.column)}) "
+                f"REFERENCES {quote(target.db_table)} "
+                f"({quote(target.get_field(FIELD).column)}, {quote(target.pk.column)}) DEFERRABLE INITIALLY DEFERRED"
+            )
+        return statements
+
+    def backwards_sql(self, schema_editor: Any, model: Any) -> list[str]:
+        """Return the SQL that takes away what the operation added."""
+        columns = [model._meta.get_field(reference).column for reference in self.references]
+        names = [_constraint(schema_editor, model, column, suffix="_same") for column in columns]
+        return [_drop(schema_editor, model, name) for name in names]
+
+    def _applies(self, schema_editor: Any, model: Any) -> bool:
         return row_security.is_supported(schema_editor.connection) and bool(
             self.allow_migrate_model(schema_editor.connection.alias, model)
         )
 
-    def _key_name(self, schema_editor: Any, model: Any) -> str:
-        meta = model._meta
-        columns = [meta.get_field(FIELD).column, meta.pk.column]
-        return str(schema_editor._create_index_name(meta.db_table, columns, suffix="_key"))
 
-    def _reference_name(self, schema_editor: Any, model: Any, field: Any) -> str:
-        meta = model._meta
-        columns = [meta.get_field(FIELD).column, field.column]
-        return str(schema_editor._create_index_name(meta.db_table, columns, suffix="_same"))
+class IsolateModel(IsolateReferences):
+    """
+    Make the rows of a table unable to leave their organization, in the database itself.
+
+    - A unique key over the organization and the primary key, which others can point to.
+    - What ``IsolateReferences`` does, for the named foreign keys.
+    - The policies of row-level security, where that is on.
+    """
+
+    def describe(self) -> str:
+        return f"Isolate the rows of {self.name} by organization"
+
+    def forwards_sql(self, schema_editor: Any, model: Any) -> list[str]:
+        quote, meta = schema_editor.quote_name, model._meta
+        organization, key = meta.get_field(FIELD).column, meta.pk.column
+        name = _constraint(schema_editor, model, key, suffix="_key")
+        unique = f"ADD CONSTRAINT {quote(name)} UNIQUE ({quote(organization)}, {quote(key)})"
+        statements = [
+            f"ALTER TABLE {quote(meta.db_table)} {unique}",
+            *super().forwards_sql(schema_editor, model),
+        ]
+        if row_security.is_on(schema_editor.connection):
+            mode = policies.MODES.get(meta.label, "all")
+            connection = schema_editor.connection
+            statements += policies.protect_statements(connection, meta.db_table, organization, mode)
+        return statements
+
+    def backwards_sql(self, schema_editor: Any, model: Any) -> list[str]:
+        return [
+            *policies.drop_statements(schema_editor.connection, model._meta.db_table),
+            *super().backwards_sql(schema_editor, model),
+            _drop(
+                schema_editor, model, _constraint(schema_editor, model, model._meta.pk.column, suffix="_key")
+            ),
+        ]
+
+
+def _constraint(schema_editor: Any, model: Any, column: str, *, suffix: str) -> str:
+    columns = [model._meta.get_field(FIELD).column, column]
+    return str(schema_editor._create_index_name(model._meta.db_table, columns, suffix=suffix))
+
+
+def _drop(schema_editor: Any, model: Any, name: str) -> str:
+    quote = schema_editor.quote_name
+    return f"ALTER TABLE {quote(model._meta.db_table)} DROP CONSTRAINT {quote(name)}"

@@ -1,0 +1,90 @@
+"""System checks of what keeps the rows of organizations apart."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from django.core import checks
+from django.core.checks import CheckMessage, Error
+from django.core.exceptions import ImproperlyConfigured
+from django.db import connections
+
+from saas_kit.tenancy import isolation, row_security
+from saas_kit.tenancy.guard import owned_models
+
+
+def check_managers(**kwargs: object) -> list[CheckMessage]:
+    """E008: every manager of a tenant-owned model is guarded, the one that relations use too."""
+    return [
+        Error(
+            f"The manager {name} of {model._meta.label} is not guarded: it finds the rows of every organization.",
+            hint="Name OrganizationOwned first among the model's bases, and make each manager with "
+            "from_queryset() of a subclass of OrganizationOwnedQuerySet.",
+            obj=model,
+            id="saas_kit_tenancy.E008",
+        )
+        for model in owned_models()
+        for name in isolation.unguarded_managers(model)
+    ]
+
+
+def check_references(**kwargs: object) -> list[CheckMessage]:
+    """W009: a migration makes each foreign key between tenant-owned models unable to leave the organization."""
+    return [
+        checks.Warning(
+            f"{model._meta.label} can point at another organization's row, by: {', '.join(names)}.",
+            hint="Run: manage.py saas_kit_check_isolation --write",
+            obj=model,
+            id="saas_kit_tenancy.W009",
+        )
+        for model, names in isolation.missing_references().items()
+    ]
+
+
+def check_links(**kwargs: object) -> list[CheckMessage]:
+    """E010: what links two tenant-owned rows belongs to an organization itself."""
+    return [
+        Error(
+            f"The rows that link {model._meta.label}.{name} belong to no organization.",
+            hint="Name a model of your own with through=, which derives from OrganizationOwned.",
+            obj=model,
+            id="saas_kit_tenancy.E010",
+        )
+        for model in owned_models()
+        for name in isolation.shared_links(model)
+    ]
+
+
+def check_models_outside(**kwargs: object) -> list[CheckMessage]:
+    """W008: a model with a foreign key to the organization, or to what it owns, is tenant-owned."""
+    try:
+        outside = isolation.models_outside()
+    except ImproperlyConfigured:  # E003 tells why
+        return []
+    return [
+        checks.Warning(
+            f"{model._meta.label} points to what is an organization's, and its own rows are not guarded.",
+            hint="Let it derive from saas_kit.tenancy.models.OrganizationOwned; or silence this check.",
+            obj=model,
+            id="saas_kit_tenancy.W008",
+        )
+        for model in outside
+    ]
+
+
+def check_role(databases: Sequence[str] | None = None, **kwargs: object) -> list[CheckMessage]:
+    """E011: row-level security holds for the role that the project connects as."""
+    return [
+        Error(
+            f"In the database {alias!r}, {finding.where} {finding.problem}.",
+            hint=finding.remedy,
+            id="saas_kit_tenancy.E011",
+        )
+        for alias in databases or ()
+        if row_security.is_on(connections[alias])
+        for finding in isolation.inspect_role(connections[alias])
+    ]
+
+
+ALL = (check_managers, check_references, check_links, check_models_outside)
+OF_DATABASES = (check_role,)
