@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from tests.hosts.base import *  # noqa: F403
-from tests.hosts.base import INSTALLED_APPS
+from tests.hosts.base import INSTALLED_APPS, REST_FRAMEWORK
 
 ROOT_URLCONF = "tests.hosts.seeded.urls"
 AUTH_USER_MODEL = "saas_kit_auth.User"
@@ -9,3 +9,6 @@ INSTALLED_APPS = [*INSTALLED_APPS, "tests.hosts.seeded.library"]
 
 # Row-level security would stop most of what is planted; this host has careless views and nothing behind them.
 SAAS_KIT_TENANCY_ROW_LEVEL_SECURITY = False
+
+# Views that are REST framework's own answer the kit's errors as the kit's views do.
+REST_FRAMEWORK = {**REST_FRAMEWORK, "EXCEPTION_HANDLER": "saas_kit.api.exceptions.handle_exception"}

@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 from django.core.cache import cache
 from django.db.models import Count
 from django.http import HttpRequest, JsonResponse, StreamingHttpResponse
+from django.views.decorators.http import require_GET
 from django_filters import rest_framework as filters
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema
@@ -52,6 +53,7 @@ class FolderViewSet(ScopedMixin, viewsets.ReadOnlyModelViewSet):  # type: ignore
     serializer_class = FolderSerializer
 
 
+@require_GET
 def search(request: HttpRequest) -> JsonResponse:
     """Find titles; a plain Django view, of which the OpenAPI document knows nothing."""
     caller = caller_of(request)

@@ -16,6 +16,7 @@ from django.core.cache import cache
 from django.db import connection
 from django.db.models import Count
 from django.http import HttpRequest, JsonResponse, StreamingHttpResponse
+from django.views.decorators.http import require_GET
 from django_filters import rest_framework as filters
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema
@@ -67,6 +68,7 @@ class FolderViewSet(viewsets.ReadOnlyModelViewSet):  # type: ignore[type-arg]
         return super().dispatch(request, *args, **kwargs)
 
 
+@require_GET
 def search(request: HttpRequest) -> JsonResponse:
     """
     Find titles; a plain Django view, of which the OpenAPI document knows nothing.

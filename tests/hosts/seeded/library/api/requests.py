@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.contrib.auth import get_user
 from django.http import HttpRequest
 from rest_framework.permissions import IsAuthenticated
 from rest_framework.request import Request
@@ -29,4 +30,4 @@ def caller_of(request: HttpRequest) -> Any:
         found = SessionTokenAuthentication().authenticate(request)  # type: ignore[arg-type]
     except SaasKitError:
         found = None
-    return request.user if found is None else found[0]
+    return get_user(request) if found is None else found[0]
