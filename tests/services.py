@@ -101,7 +101,7 @@ class Services:
             unprivileged=True,
         )
 
-        role = "CREATE ROLE saas_kit LOGIN CREATEDB"
+        role = "CREATE ROLE saas_kit LOGIN CREATEDB CREATEROLE"
         database = "CREATE DATABASE saas_kit OWNER saas_kit"
         psql: list[str | Path] = [programs / "psql", *address, "--no-psqlrc", "--quiet"]
         _run_unprivileged(
