@@ -12,6 +12,13 @@ pytestmark = [pytest.mark.hosts("full", "default_user", "custom_organization"), 
 
 
 @pytest.fixture
+def admin_client(admin_client):
+    """Staff who have chosen to see all organizations."""
+    admin_client.post(reverse("admin:saas_kit_tenancy_choose_organization"), {"organization": "*"})
+    return admin_client
+
+
+@pytest.fixture
 def event(make_account, make_user):
     return record("account.seen", target=make_account("Acme"), actor=make_user(), changes={"a": [1, "<b>"]})
 

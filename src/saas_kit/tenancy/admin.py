@@ -4,6 +4,7 @@ from dataclasses import replace
 from typing import Any, ClassVar
 
 from django import forms
+from django.apps import apps
 from django.contrib import admin, messages
 from django.core.exceptions import FieldDoesNotExist, PermissionDenied, ValidationError
 from django.db.models import Model, Q, QuerySet
@@ -17,7 +18,6 @@ from saas_kit.core import context
 from saas_kit.core.exceptions import SaasKitError
 from saas_kit.tenancy import choice, services
 from saas_kit.tenancy.exceptions import SlugTaken
-from saas_kit.tenancy.guard import owned_models
 from saas_kit.tenancy.models import (
     AbstractOrganization,
     Account,
@@ -260,11 +260,14 @@ class OrganizationChoicePage(admin.ModelAdmin):
 
     def may_choose(self, request: Any) -> bool:
         """Tell whether somebody has any page to choose for."""
-        shown = [get_organization_model(), *owned_models()]
-        admins = [
-            self.admin_site.get_model_admin(each) for each in shown if self.admin_site.is_registered(each)
-        ]
-        return any(permitted for each in admins for permitted in each.get_model_perms(request).values())
+        site = self.admin_site
+        admins = [site.get_model_admin(each) for each in apps.get_models() if site.is_registered(each)]
+        return any(
+            permitted
+            for each in admins
+            if each.model is get_organization_model() or choice.needs_choice(each)
+            for permitted in each.get_model_perms(request).values()
+        )
 
     def choose_organization_view(self, request: Any) -> Any:
         """Show the organizations, and keep the one that is chosen."""

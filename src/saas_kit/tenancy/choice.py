@@ -12,6 +12,7 @@ from django.urls import NoReverseMatch, reverse
 from django.utils.http import url_has_allowed_host_and_scheme
 
 from saas_kit.audit.services import record
+from saas_kit.tenancy.guard import is_owned
 from saas_kit.tenancy.models import AbstractOrganization, get_organization_model
 from saas_kit.tenancy.scoping import scope, unscoped
 
@@ -44,6 +45,11 @@ class Choice:
         if self.organization is None:
             return unscoped(reason=f"admin: {user.get_username()}")
         return scope(self.organization)
+
+
+def needs_choice(model_admin: Any) -> bool:
+    """Tell whether pages of the admin show what was chosen, and nothing before."""
+    return is_owned(model_admin.model) or getattr(model_admin, "needs_organization_choice", False)
 
 
 def find_choice(key: object) -> Choice | None:

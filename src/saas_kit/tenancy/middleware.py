@@ -20,11 +20,11 @@ from saas_kit.tenancy.choice import (
     drop_choice,
     is_chosen,
     load_choice,
+    needs_choice,
     present_choice,
     redirect_to_choice,
 )
 from saas_kit.tenancy.exceptions import ScopeRequired
-from saas_kit.tenancy.guard import is_owned
 from saas_kit.tenancy.resolvers import resolve_organization
 from saas_kit.tenancy.scoping import scope
 
@@ -153,7 +153,7 @@ def _enter_admin(request: HttpRequest, view: Any) -> HttpResponseBase | None:
         messages.warning(request, text, fail_silently=True)
     # set by ModelAdmin.get_urls() on its views
     model_admin = getattr(view, "model_admin", None)
-    if model_admin is None or not is_owned(model_admin.model):
+    if model_admin is None or not needs_choice(model_admin):
         return None
     if not any(model_admin.get_model_perms(request).values()):
         return None  # the view refuses
