@@ -55,3 +55,19 @@ def catch_signal() -> Callable[[Signal], AbstractContextManager[list[dict[str, A
             signal.disconnect(receive)
 
     return catch
+
+
+@pytest.fixture
+def prove_isolation(db: None) -> Callable[..., Any]:
+    """
+    Prove that no route of the API reaches across organizations, and return the report::
+
+        def test_no_route_reaches_across(prove_isolation):
+            prove_isolation(unexercised={"POST /api/v1/imports/": "it takes a file"})
+
+    It takes what ``assert_api_isolated()`` takes: an ``IsolationProof``, or its fields. What leaks, or was not
+    exercised and is not named with a reason, fails the test.
+    """
+    from saas_kit.testing.isolation import assert_api_isolated  # noqa: PLC0415 - models are loaded by now
+
+    return assert_api_isolated

@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import shlex
 from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
 from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import quote, urlencode
 
 from django.apps import apps
-from django.contrib.auth.base_user import AbstractBaseUser
+from django.db import connections
 from rest_framework.test import APIClient
 
 from saas_kit.core.context import fresh_context
@@ -36,6 +37,7 @@ class Call:
         path: The values of the parameters.
         body: What is sent as JSON; ``NOTHING`` where there is no body.
         form: Whether the body is sent as a form instead.
+        takes_tokens: Whether the view takes the tokens of ``saas_kit.auth``; others are told who calls.
     """
 
     method: str
@@ -45,6 +47,7 @@ class Call:
     headers: Mapping[str, str] = field(default_factory=dict)
     body: Any = NOTHING
     form: bool = False
+    takes_tokens: bool = False
 
     @property
     def url(self) -> str:
@@ -123,12 +126,12 @@ class Answer:
     @property
     def ok(self) -> bool:
         """Whether the request succeeded."""
-        return 200 <= self.status < 300  # noqa: PLR2004 - the range of success
+        return 200 <= self.status < 300
 
     @property
     def crashed(self) -> bool:
         """Whether the server failed."""
-        return self.status >= 500  # noqa: PLR2004 - the range of the server's errors
+        return self.status >= 500
 
     @property
     def data(self) -> Any:
@@ -152,11 +155,11 @@ class Caller:
         token: The variable of the report's command lines; None of nobody.
     """
 
-    def __init__(self, name: str, user: AbstractBaseUser | None, token: str | None) -> None:
+    def __init__(self, name: str, user: Any, token: str | None) -> None:
         self.name = name
         self.token = token
         self._client = APIClient(raise_request_exception=False)
-        self._auth = _session_of(user)
+        self._auth, self._bearer = _session_of(user)
         # read anew: what services remembered of the person is not for requests
         self._user = None if user is None else type(user)._base_manager.get(pk=user.pk)
         if user is not None and apps.is_installed("django.contrib.sessions"):
@@ -164,13 +167,17 @@ class Caller:
 
     def send(self, call: Call) -> Answer:
         """Send a request through the host's middleware, in a context of its own and without a scope."""
-        if self._user is not None:
+        headers = dict(call.headers)
+        handler: Any = self._client.handler
+        handler._force_user = handler._force_token = None
+        if call.takes_tokens and self._bearer:
+            headers["Authorization"] = f"Bearer {self._bearer}"
+        elif self._user is not None:
             # what a request remembers of its caller must not reach the next one
-            self._client.handler._force_user = deepcopy(self._user)
-            self._client.handler._force_token = deepcopy(self._auth)
+            handler._force_user, handler._force_token = deepcopy(self._user), deepcopy(self._auth)
         with fresh_context(), _watched() as seen:
             response: Any = self._client.generic(
-                call.method, call.url, secure=True, headers=dict(call.headers), **_encoded(call)
+                call.method, call.url, secure=True, headers=headers, **_encoded(call)
             )
             text = _text_of(response)
         return Answer(
@@ -205,15 +212,15 @@ def _encoded(call: Call) -> dict[str, Any]:
     return {"data": json.dumps(call.body), "content_type": "application/json"}
 
 
-def _session_of(user: AbstractBaseUser | None) -> Any:
-    # views of saas_kit.auth look at the session that a token belongs to
+def _session_of(user: Any) -> tuple[Any, str]:
+    """Return the session that views of ``saas_kit.auth`` look at, and an access token of it."""
     if user is None or not apps.is_installed("saas_kit.auth"):
-        return None
-    from saas_kit.auth.models import Session
-    from saas_kit.auth.services import open_session
+        return None, ""
+    from saas_kit.auth.models import Session  # noqa: PLC0415 - a host may do without the app
+    from saas_kit.auth.services import open_session  # noqa: PLC0415 - the same
 
-    open_session(user)
-    return Session.objects.filter(user=user).latest("pk")
+    tokens = open_session(user)
+    return Session.objects.filter(user=user).latest("pk"), str(tokens.access)
 
 
 def _text_of(response: Any) -> str:
@@ -246,10 +253,6 @@ class _watched:  # noqa: N801 - read as a statement
     """Notes what kinds of statements a block sends to the database."""
 
     def __enter__(self) -> _Seen:
-        from contextlib import ExitStack
-
-        from django.db import connections
-
         self.seen = _Seen()
         self._stack = ExitStack()
         for connection in connections.all(initialized_only=True):
@@ -259,7 +262,7 @@ class _watched:  # noqa: N801 - read as a statement
     def __exit__(self, *error: object) -> None:
         self._stack.close()
 
-    def _note(self, execute: Any, sql: Any, params: Any, many: bool, context: Any) -> Any:  # noqa: FBT001
+    def _note(self, execute: Any, sql: Any, params: Any, many: bool, context: Any) -> Any:
         self.seen.queried = True
         if not str(sql).lstrip().upper().startswith(("SELECT", "SAVEPOINT", "RELEASE")):
             self.seen.wrote = True

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from datetime import date, time, timedelta
 from decimal import Decimal
 from itertools import count
@@ -61,18 +61,34 @@ def make_row(
         CannotMake: A field is of an unknown type, or what was made is refused.
     """
     known = dict(values or {})
-    inferred = {
-        field.name: _value_of(field, related, index)
-        for field in model._meta.concrete_fields
-        if field.name not in known and not _is_left_to_the_model(field)
-    }
-    row = _valid(model, {**inferred, **known}, keep=set(known))
+    row = _valid(
+        model, {**inferred_values(model, related, index=index, besides=known), **known}, keep=set(known)
+    )
     try:
         with transaction.atomic():
             row.save(force_insert=True)
     except (IntegrityError, ValidationError, TypeError, ValueError) as error:
         raise CannotMake(f"{model._meta.label}: {error}") from error
     return row
+
+
+def inferred_values(
+    model: type[models.Model], related: Related, *, index: int = 0, besides: Collection[str] = ()
+) -> dict[str, Any]:
+    """
+    Return a value for every field that the model does not fill itself.
+
+    Args:
+        besides: The names of fields that need none.
+
+    Raises:
+        CannotMake: A field is of an unknown type.
+    """
+    return {
+        field.name: _value_of(field, related, index)
+        for field in model._meta.concrete_fields
+        if field.name not in besides and not _is_left_to_the_model(field)
+    }
 
 
 def _is_left_to_the_model(field: Any) -> bool:
@@ -116,7 +132,7 @@ def _value_of(field: Any, related: Related, index: int) -> Any:
 def _text_for(field: Any) -> Any:
     label = f"{field.model._meta.model_name} {field.name}"
     if isinstance(field, models.EmailField):
-        return f"{canary(field.model._meta.model_name)}@example.com"
+        return f"{canary(str(field.model._meta.model_name))}@example.com"
     if isinstance(field, models.URLField):
         return f"https://{canary(field.name)}.example.com/"
     return canary(label, longest=field.max_length)

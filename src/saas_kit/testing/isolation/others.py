@@ -10,7 +10,8 @@ from typing import Any
 from django.db import DatabaseError, models, transaction
 
 from saas_kit.testing.isolation.calls import Call
-from saas_kit.testing.isolation.probes import Prober, Relation, Tried, _neutral, relations_of, text_columns
+from saas_kit.testing.isolation.oracle import Oracle, Tried, neutral
+from saas_kit.testing.isolation.relations import Relation, relations_of, text_columns
 from saas_kit.testing.isolation.report import Leak
 from saas_kit.testing.isolation.rows import undone
 from saas_kit.testing.isolation.shapes import Shape, view_model
@@ -32,41 +33,41 @@ class Reading:
     answers: list[str] = field(default_factory=list)
 
 
-def probe_others(prober: Prober, twins: list[tuple[Twin, dict[str, Shape]]]) -> None:
+def probe_others(oracle: Oracle, twins: list[tuple[Twin, dict[str, Shape]]]) -> None:
     """
     Ask everything that can be read as A, change B only, and ask again: the answers must be the same.
 
     Counts, sums, places in an order, whatever is computed over rows of all organizations, shows itself so. B is
     changed twice: with more rows and with values that sort before all others, then with values that sort last.
     """
-    readings = [reading for twin, shapes in twins for reading in _readings(prober, twin, shapes)]
+    readings = [reading for twin, shapes in twins for reading in _readings(oracle, twin, shapes)]
     for turn in range(2):
-        with undone(prober.world.aliases):
-            change(prober.world, turn)
+        with undone(oracle.world.aliases):
+            change(oracle.world, turn)
             for each in readings:
-                _compare(prober, each, turn)
+                _compare(oracle, each, turn)
 
 
-def _readings(prober: Prober, twin: Twin, shapes: dict[str, Shape]) -> Iterator[Reading]:
+def _readings(oracle: Oracle, twin: Twin, shapes: dict[str, Shape]) -> Iterator[Reading]:
     calls = [twin.call]
     if "count" in shapes:
         calls.append(twin.call.with_query(("count", "true")))
-    calls += [twin.call.with_query(("ordering", name)) for name in _orderings(prober, twin, shapes)]
+    calls += [twin.call.with_query(("ordering", name)) for name in _orderings(oracle, twin, shapes)]
     for call in calls:
-        first, second = (Tried(call, prober.send(call), ()) for _ in range(2))
+        first, second = (Tried(call, oracle.send(call), ()) for _ in range(2))
         if call is not twin.call and not first.answer.ok:
             continue
-        yield Reading(twin, call, _neutral(first), _neutral(first) == _neutral(second))
+        yield Reading(twin, call, neutral(first), neutral(first) == neutral(second))
 
 
-def _orderings(prober: Prober, twin: Twin, shapes: dict[str, Shape]) -> list[str]:
+def _orderings(oracle: Oracle, twin: Twin, shapes: dict[str, Shape]) -> list[str]:
     """Return what a list may be ordered by: what it declares, and what leads across relations."""
     declared = getattr(twin.route.view, "ordering_fields", ())
     if isinstance(declared, str):
         declared = ()
     names = [str(name) for name in declared or ()]
     takes_ordering = "ordering" in shapes or bool(names)
-    if not takes_ordering or prober.send(
+    if not takes_ordering or oracle.send(
         twin.call.with_query(("ordering", "not_a_field_of_anything"))
     ).status in (
         400,
@@ -82,23 +83,23 @@ def _relations(twin: Twin) -> list[Relation]:
     return [] if model is None else relations_of(model)
 
 
-def _compare(prober: Prober, reading: Reading, turn: int) -> None:
-    prober._forget_caches()
-    tried = Tried(reading.call, prober._sent("owner", reading.call), ())
+def _compare(oracle: Oracle, reading: Reading, turn: int) -> None:
+    oracle.forget_caches()
+    tried = Tried(reading.call, oracle.sent("owner", reading.call), ())
     label = reading.twin.route.label
-    prober.judge(reading.twin, "others", tried)
+    oracle.judge(reading.twin, "others", tried)
     if not reading.is_stable:
-        prober.troubles.setdefault(label, "others: no two answers are alike, so that they cannot be compared")
+        oracle.troubles.setdefault(label, "others: no two answers are alike, so that they cannot be compared")
         return
-    now = _neutral(tried)
+    now = neutral(tried)
     if now != reading.plain:
-        caller = prober.world.callers["owner"]
+        caller = oracle.world.callers["owner"]
         what = ("with more rows in B", "with other values in B")[turn]
         evidence = (
             f"the answer depends on B's rows: {_excerpt(reading.plain, now)}, and {_excerpt(now, reading.plain)} "
             f"{what}"
         )
-        prober.report.add(Leak(label, "others", caller.name, evidence, reading.call.curl(caller.token)))
+        oracle.report.add(Leak(label, "others", caller.name, evidence, reading.call.curl(caller.token)))
 
 
 def _excerpt(text: str, other: str) -> str:

@@ -17,12 +17,15 @@ from django.urls import clear_url_caches
 from saas_kit.tenancy import unscoped
 from saas_kit.testing.isolation.bodies import Bodies
 from saas_kit.testing.isolation.kit import kit_bodies
+from saas_kit.testing.isolation.member_probes import probe_body
+from saas_kit.testing.isolation.oracle import Oracle
 from saas_kit.testing.isolation.others import probe_others
-from saas_kit.testing.isolation.probes import Prober
+from saas_kit.testing.isolation.probes import probe_cache, probe_headers, probe_outsiders, probe_path
 from saas_kit.testing.isolation.proof import IsolationProof
+from saas_kit.testing.isolation.query_probes import probe_query
 from saas_kit.testing.isolation.report import PROBES, Report
 from saas_kit.testing.isolation.routes import Route, discover, read_document
-from saas_kit.testing.isolation.rows import undone
+from saas_kit.testing.isolation.rows import tables, undone
 from saas_kit.testing.isolation.shapes import Shape, body_examples, body_shape, query_shapes
 from saas_kit.testing.isolation.twins import Twin, Twins
 from saas_kit.testing.isolation.world import World
@@ -48,8 +51,8 @@ def prove(proof: IsolationProof | None = None) -> Report:
         world = World(proof)
         for label, why in world.unmade.items():
             report.skip(label, "twin", why, proof.unexercised)
-        prober = Prober(world, report, forget_caches)
-        _run(proof, prober, routes, document)
+        oracle = Oracle(world, report, forget_caches)
+        _run(proof, oracle, routes, document)
     return report
 
 
@@ -71,47 +74,45 @@ def assert_api_isolated(proof: IsolationProof | None = None, **overrides: Any) -
     return report
 
 
-def _run(proof: IsolationProof, prober: Prober, routes: list[Route], document: dict[str, Any]) -> None:
-    twins = Twins(proof, prober.world, prober.send, routes)
+def _run(proof: IsolationProof, oracle: Oracle, routes: list[Route], document: dict[str, Any]) -> None:
+    twins = Twins(proof, oracle.world, oracle.send, routes)
     named = kit_bodies()
     reads: list[tuple[Twin, dict[str, Shape]]] = []
     for route in routes:
-        bodies = Bodies(route, body_shape(route, document), body_examples(route, document), prober.world.a)
+        bodies = Bodies(route, body_shape(route, document), body_examples(route, document), oracle.world.a)
         twin = twins.find(route, bodies, named)
         if not twin.is_there:
             continue
-        prober.query_shapes = query_shapes(route, document)
-        _probe(proof, prober, twin)
+        shapes = query_shapes(route, document)
+        _probe(proof, oracle, twin, shapes)
         if route.is_safe and twin.answer.ok and twin.answer.queried:
-            reads.append((twin, prober.query_shapes))
-    probe_others(prober, reads)
-    for label, why in prober.troubles.items():
+            reads.append((twin, shapes))
+    probe_others(oracle, reads)
+    for label, why in oracle.troubles.items():
         probe = why.partition(":")[0]
-        prober.report.skip(label, probe if probe in PROBES else "twin", why, proof.unexercised)
+        oracle.report.skip(label, probe if probe in PROBES else "twin", why, proof.unexercised)
 
 
-def _probe(proof: IsolationProof, prober: Prober, twin: Twin) -> None:
-    label, report = twin.route.label, prober.report
+def _probe(proof: IsolationProof, oracle: Oracle, twin: Twin, shapes: dict[str, Shape]) -> None:
+    label, report = twin.route.label, oracle.report
     if twin.why:
         report.skip(label, "twin", twin.why, proof.unexercised)
     else:
-        prober.judge(twin, "twin", prober.attempt(twin.call, twin.prepare))
-    prober.probe_outsiders(twin)
-    prober.probe_cache(twin)
+        oracle.judge(twin, "twin", oracle.attempt(twin.call, twin.prepare))
+    probe_outsiders(oracle, twin)
+    probe_cache(oracle, twin)
     if twin.answer.ok and not twin.answer.queried:
         return  # what never asks the database knows nothing of anybody's rows
-    prober.probe_path(twin)
-    prober.probe_query(twin)
-    prober.probe_headers(twin)
-    refused = prober.probe_body(twin)
+    probe_path(oracle, twin)
+    probe_query(oracle, twin, shapes)
+    probe_headers(oracle, twin)
+    refused = probe_body(oracle, twin)
     if refused and not twin.why:
         why = f"no key of the caller's own was accepted in the body: {', '.join(refused)}"
         report.skip(label, "body", why, proof.unexercised)
 
 
 def _aliases() -> list[str]:
-    from saas_kit.testing.isolation.rows import tables
-
     return sorted({table.alias for table in tables()})
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from saas_kit.testing.isolation.proof import by_route
+
 PROBES = ("twin", "path", "query", "body", "headers", "cache", "others", "stranger", "anonymous")
 """The columns of the table, in order."""
 
@@ -100,8 +102,6 @@ class Report:
 
     def skip(self, route: str, probe: str, why: str, named: Mapping[str, str]) -> None:
         """Note that a route was not exercised, and whether the proof names it."""
-        from saas_kit.testing.isolation.proof import by_route
-
         self.note(route, probe, "unexercised")
         if all(each.route != route for each in self.unexercised):
             self.unexercised.append(Unexercised(route, why, by_route(named, route) or ""))

@@ -62,6 +62,14 @@ class Route:
         return [part for part in self.template.split("/") if part]
 
     @property
+    def takes_tokens(self) -> bool:
+        """Whether the view takes the tokens of ``saas_kit.auth``."""
+        classes = getattr(self.view, "authentication_classes", None) or ()
+        return any(
+            each.__module__ == "saas_kit.auth.api.authentication" for cls in classes for each in cls.__mro__
+        )
+
+    @property
     def is_safe(self) -> bool:
         """Whether the method only reads."""
         return self.method == "GET"
@@ -114,13 +122,13 @@ def read_document(urlconf: str | None) -> dict[str, Any]:
     """Return the OpenAPI document that drf-spectacular makes; an empty one where it is not installed."""
     if not apps.is_installed("drf_spectacular"):
         return {}
-    from drf_spectacular.drainage import GENERATOR_STATS
-    from drf_spectacular.generators import SchemaGenerator
+    from drf_spectacular.drainage import GENERATOR_STATS  # noqa: PLC0415 - a host may do without
+    from drf_spectacular.generators import SchemaGenerator  # noqa: PLC0415 - the same
 
-    with GENERATOR_STATS.silence():  # type: ignore[no-untyped-call]
+    with GENERATOR_STATS.silence():
         made = SchemaGenerator(urlconf=urlconf).get_schema(request=None, public=True)  # type: ignore[no-untyped-call]
     document: dict[str, Any] = made
-    return {**document, "paths": {path: each for path, each in document["paths"].items()}}
+    return document
 
 
 def resolved(schema: Any, document: Mapping[str, Any]) -> Any:
@@ -134,7 +142,7 @@ def resolved(schema: Any, document: Mapping[str, Any]) -> Any:
 
 
 def _routes_of_patterns(
-    patterns: list[Any], before: str = "/", converters: Mapping[str, str] | None = None, *, skip: bool = False
+    patterns: list[Any], before: str = "/", converters: Mapping[str, str] | None = None
 ) -> Iterator[Route]:
     converters = converters or {}
     for each in patterns:
@@ -166,15 +174,15 @@ def _joined(before: str, after: str) -> str:
 
 def _templates_of(pattern: Any) -> list[tuple[str, dict[str, str]]]:
     if hasattr(pattern, "_route"):
-        names = {found["name"]: found["converter"] or "str" for found in _CONVERTED.finditer(pattern._route)}
-        return [(_CONVERTED.sub(lambda found: f"{{{found['name']}}}", str(pattern._route)), names)]
+        route = str(pattern._route)
+        names = {found["name"]: found["converter"] or "str" for found in _CONVERTED.finditer(route)}
+        return [(_CONVERTED.sub(lambda found: f"{{{found['name']}}}", route), names)]
     if hasattr(pattern, "language_prefix"):
         return [(pattern.language_prefix, {})]
-    found = []
-    for template, names in normalize(pattern._regex):
-        filled = template % {name: f"{{{name}}}" for name in names}
-        found.append((filled, dict.fromkeys(names, "")))
-    return found[:1]
+    # of a regular expression, a path that it matches
+    for template, parameters in normalize(pattern._regex)[:1]:
+        return [(template % {name: f"{{{name}}}" for name in parameters}, dict.fromkeys(parameters, ""))]
+    return []
 
 
 def _class_of(callback: Any) -> Any:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
 from django.apps import apps
-from django.db import DatabaseError, connections, models, router, transaction
+from django.db import DEFAULT_DB_ALIAS, DatabaseError, connections, models, router, transaction
 
 from saas_kit.testing.isolation.calls import leaves
 
@@ -46,11 +46,11 @@ def tables() -> list[Table]:
 
 def _table_of(model: type[models.Model]) -> Table:
     fields = [field for field in model._meta.local_concrete_fields if field.column]
-    alias = router.db_for_write(model)
+    alias = router.db_for_write(model) or DEFAULT_DB_ALIAS
     quote = connections[alias].ops.quote_name
-    columns = ", ".join(quote(field.column) for field in fields)
+    columns = ", ".join(quote(str(field.column)) for field in fields)
     references = tuple(
-        (index, field.related_model._meta.concrete_model._meta.label)
+        (index, _label_of(field.related_model))
         for index, field in enumerate(fields)
         if isinstance(field, models.ForeignKey) and isinstance(field.related_model, type)
     )
@@ -62,6 +62,10 @@ def _table_of(model: type[models.Model]) -> Table:
         next(index for index, field in enumerate(fields) if field.primary_key),
         references,
     )
+
+
+def _label_of(model: Any) -> str:
+    return str(model._meta.concrete_model._meta.label)
 
 
 def read_rows(of: Iterable[Table]) -> Rows:
@@ -84,7 +88,7 @@ def undone(aliases: Iterable[str]) -> Iterator[None]:
             # a view may insist on an outermost transaction, which tests never have
             atomic._from_testcase = True
             stack.enter_context(atomic)
-            stack.callback(transaction.set_rollback, True, using=alias)
+            stack.callback(transaction.set_rollback, rollback=True, using=alias)
         yield
 
 
@@ -196,11 +200,9 @@ def _texts_of_text(value: str) -> Iterator[str]:
             return
         except ValueError:
             pass
-    if len(value) == 32:  # noqa: PLR2004 - how SQLite stores a UUID
-        try:
+    if len(value) == 32:
+        with suppress(ValueError):
             yield str(UUID(value))
-        except ValueError:
-            pass
     if len(value) >= _SHORTEST_TEXT:
         yield value.lower()
 

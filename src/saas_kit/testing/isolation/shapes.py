@@ -111,11 +111,11 @@ def _flat(schema: Any, document: Mapping[str, Any], depth: int = 0) -> Shape:
     if isinstance(shape.get("type"), list):
         kinds = [kind for kind in shape["type"] if kind != "null"]
         shape["type"], shape["nullable"] = kinds[0] if kinds else "null", "null" in shape["type"]
-    if depth < 6 and "properties" in shape:  # noqa: PLR2004 - no body is deeper
+    if depth < 6 and "properties" in shape:
         shape["properties"] = {
             name: _flat(each, document, depth + 1) for name, each in shape["properties"].items()
         }
-    if depth < 6 and isinstance(shape.get("items"), Mapping):  # noqa: PLR2004 - the same
+    if depth < 6 and isinstance(shape.get("items"), Mapping):
         shape["items"] = _flat(shape["items"], document, depth + 1)
     return shape
 

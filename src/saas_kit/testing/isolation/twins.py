@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from itertools import product
+from dataclasses import dataclass, replace
+from itertools import islice, product
 from typing import Any
 from uuid import UUID
 
@@ -19,7 +19,9 @@ from saas_kit.testing.isolation.world import Side, World, identifying_fields
 
 _MOST_PATHS = 24
 _MOST_TRIES = 160
+_MOST_PREPARED = 3
 _NOT_HERE = (404, 405)
+_NAMING = ("slug", "key", "token", "code", "number", "username", "email")
 
 Preparation = Callable[[Side], Any]
 
@@ -72,11 +74,7 @@ class Twins:
         """Return the permitted twin of a route."""
         given = by_route(self._proof.bodies, route.label) or named_bodies.get(route.name)
         best: Twin | None = None
-        tries = 0
-        for call, prepare in self._attempts(route, bodies, given):
-            tries += 1
-            if tries > _MOST_TRIES:
-                break
+        for call, prepare in islice(self._attempts(route, bodies, given), _MOST_TRIES):
             answer = self._send(call, prepare)
             found = Twin(route, call, answer, bodies, prepare)
             if answer.ok and self._does_something(found):
@@ -84,10 +82,10 @@ class Twins:
                 break
             if best is None or _rank(answer) > _rank(best.answer):
                 best = found
-            if answer.status == 405 and not route.certain:  # noqa: PLR2004 - "method not allowed"
+            if answer.status == 405 and not route.certain:
                 break
         if best is None:
-            call = Call(route.method, route.template)
+            call = _call_of(route, {})
             return Twin(route, call, Answer(0, ""), bodies, why="no row of the caller's fits the path")
         if not best.answer.ok:
             best.why = _why(best.answer)
@@ -105,20 +103,16 @@ class Twins:
         self, route: Route, bodies: Bodies, given: Any
     ) -> Iterator[tuple[Call, Preparation | None]]:
         prepared = by_route(self._proof.prepare, route.label)
-        first: Preparation | None = prepared
         paths = list(self._paths(route))
-        for path in paths:
-            call = Call(route.method, route.template, path)
+        for place, path in enumerate(paths):
+            call = _call_of(route, path)
             variants = list(self._variants(route, bodies, given, path))
             for body in variants:
-                yield call.with_body(body), first
-        if prepared is not None:
-            return
-        for path in paths[:3]:
-            call = Call(route.method, route.template, path)
-            for step in self._steps_before(route, path):
-                for body in list(self._variants(route, bodies, given, path))[:4]:
-                    yield call.with_body(body), step
+                yield call.with_body(body), prepared
+            if prepared is None and place < _MOST_PREPARED:
+                for step in self._steps_before(route, path):
+                    for body in variants[:4]:
+                        yield call.with_body(body), step
 
     def _variants(self, route: Route, bodies: Bodies, given: Any, path: dict[str, str]) -> Iterator[Any]:
         if given is not None:
@@ -131,7 +125,7 @@ class Twins:
         read = None
         if route.method in ("PUT", "PATCH"):
             known = self._reads.get(route.template)
-            call = Call("GET", route.template, path)
+            call = replace(_call_of(route, path), method="GET")
             read = self._send(call, None).data if known is not None else None
         if route.method == "PATCH" and (bodies.shape or {}).get("properties"):
             yield from self._single_members(bodies, read)
@@ -191,36 +185,24 @@ class Twins:
 
     def _likely(self, route: Route, name: str) -> Iterator[tuple[Any, str]]:
         """Yield models and fields that a parameter may be of, the likeliest first."""
-        side = self._world.a
+        side, view = self._world.a, route.view
         is_last = name == route.parameters[-1]
         base, _, suffix = name.rpartition("_")
         attributes = ["pk"]
-        lookup = getattr(route.view, "lookup_field", "pk")
+        lookup = getattr(view, "lookup_field", "pk")
         if is_last and lookup not in ("pk", "id"):
             attributes = [lookup]
-        elif (suffix or name) in ("slug", "key", "token", "code", "number", "username", "email"):
-            attributes = [suffix or name, "pk"]
-        models_: list[Any] = []
-        if is_last:
-            models_.append(view_model(route))
-        if base:
-            models_.append(model_of_name(base, side))
-        models_.append(model_of_name(name, side))
-        segments = route.segments
-        place = segments.index(f"{{{name}}}")
-        if place:
-            models_.append(model_of_name(segments[place - 1], side))
-        models_.extend(side.rows)
-        seen = []
-        for model in models_:
-            if model is not None and model not in seen:
-                seen.append(model)
-                for attribute in attributes:
-                    yield model, attribute
+        elif suffix in _NAMING:
+            attributes = [suffix, "pk"]
+        place = route.segments.index(f"{{{name}}}") if f"{{{name}}}" in route.segments else 0
+        words = [word for word in (base, name, route.segments[place - 1] if place else "") if word]
+        named = [model_of_name(word, side) for word in words]
+        likely = [view_model(route) if is_last else None, *named, *side.rows]
+        known = list(dict.fromkeys(model for model in likely if model is not None))
+        yield from ((model, attribute) for model in known for attribute in attributes)
         for model in side.rows:
-            for attribute in identifying_fields(model):
-                if attribute not in attributes:
-                    yield model, attribute
+            others = (each for each in identifying_fields(model) if each not in attributes)
+            yield from ((model, attribute) for attribute in others)
 
     # states
 
@@ -250,9 +232,13 @@ class Twins:
                 values = {name: world.counterpart(value) or value for name, value in path.items()}
             who = "owner" if side is world.a else "owner of b"
             body: Any = NOTHING if route.method == "DELETE" else {}
-            world.send(who, Call(route.method, route.template, values, body=body))
+            world.send(who, _call_of(route, values).with_body(body))
 
         return do
+
+
+def _call_of(route: Route, path: dict[str, str]) -> Call:
+    return Call(route.method, route.template, path, takes_tokens=route.takes_tokens)
 
 
 def _fits(value: Any, converter: str) -> bool:

@@ -9,16 +9,23 @@ from uuid import UUID, uuid4
 
 from django.apps import apps
 from django.contrib.auth import get_user_model
-from django.db import DatabaseError, models
+from django.contrib.auth.hashers import make_password
+from django.db import models
 
 from saas_kit.core.permissions import Level
 from saas_kit.tenancy.guard import is_owned, owned_models
-from saas_kit.tenancy.models import Account, AccountMembership, Membership, get_organization_model
+from saas_kit.tenancy.models import (
+    AbstractOrganization,
+    Account,
+    AccountMembership,
+    Membership,
+    get_organization_model,
+)
 from saas_kit.tenancy.roles import OWNER, system_roles
 from saas_kit.tenancy.scoping import scope
 from saas_kit.tenancy.services import add_account_member, add_member, create_account, create_organization
 from saas_kit.testing.isolation.calls import Caller
-from saas_kit.testing.isolation.factories import CannotMake, canary, make_row
+from saas_kit.testing.isolation.factories import canary, inferred_values, make_row
 from saas_kit.testing.isolation.kit import PASSWORD, kit_factories
 from saas_kit.testing.isolation.proof import IsolationProof
 from saas_kit.testing.isolation.rows import Belongings, Rows, Table, read_rows, tables
@@ -89,6 +96,7 @@ class World:
         places = (self.b.organization.pk, self.b.account.pk)
         self.belongings = Belongings(self.tables, before, after, places)
         self._counterparts = dict(self._pairs())
+        self._keys = {str(row.pk) for rows in self.a.rows.values() for row in rows}
 
     def _settle(self, side: Side) -> None:
         """Make the account, the organization, its people and its rows."""
@@ -112,19 +120,18 @@ class World:
 
     def _make_organization(self, side: Side) -> Any:
         model, name = get_organization_model(), canary(f"{side.name} organization")
-        known = {"account", "name", "slug", "status", "metadata", "id"}
-        extra = {
-            each.name: None
-            for each in model._meta.local_concrete_fields
-            if each.name not in known and not each.has_default() and not each.null and not each.primary_key
+        make = self._factories.get(model._meta.label)
+        if make is not None:
+            return make(None, account=side.account)
+        usual = {each.name for each in AbstractOrganization._meta.fields}
+        extra = inferred_values(model, lambda key: self._shared_key(key, 0), besides=usual)
+        values: dict[str, Any] = {
+            "name": name,
+            "slug": name,
+            "metadata": {"note": canary("metadata")},
+            **extra,
         }
-        values = {"name": name, "slug": name, "metadata": {"note": canary("metadata")}}
-        if not extra or all(getattr(model._meta.get_field(each), "auto_now", False) for each in extra):
-            return create_organization(account=side.account, owner=side.owner, actor=None, **values)
-        try:
-            return create_organization(account=side.account, owner=side.owner, actor=None, **values)
-        except (DatabaseError, TypeError):
-            return make_row(model, lambda each: side.account, values={**values, "account": side.account})
+        return create_organization(account=side.account, owner=side.owner, actor=None, **values)
 
     def _collect(self, side: Side) -> None:
         side.rows[Account] = [side.account]
@@ -172,7 +179,7 @@ class World:
             )
         for each in model._meta.local_many_to_many:
             target: Any = each.related_model
-            if target in side.rows and side.rows[target]:
+            if side.rows.get(target):
                 getattr(row, each.name).add(side.rows[target][0])
         rows.append(row)
         self._making.remove(model)
@@ -223,12 +230,11 @@ class World:
         make = self._factories.get(model._meta.label)
         if make is not None:
             return make(None)
-        row = make_row(
+        return make_row(
             model,
             lambda key: None if key.null else self._shared_key(key, 0),
             values=_person_values(model, label),
         )
-        return row
 
     # what corresponds to what
 
@@ -243,6 +249,10 @@ class World:
     def counterpart(self, value: Any) -> str | None:
         """Return what is to B what a key or slug is to A; None where it is none."""
         return self._counterparts.get(str(value))
+
+    def is_key(self, value: Any) -> bool:
+        """Whether a value is the primary key of one of A's rows."""
+        return str(value) in self._keys
 
     def send(self, who: str, call: Any) -> Any:
         """Send a request as one of the callers."""
@@ -277,6 +287,15 @@ def unknown_like(value: str) -> str:
     return f"{fresh}{at}{domain}"
 
 
+def form_of(value: str) -> str:
+    """Return what kind of value it is: a UUID, a number, an address or another text."""
+    try:
+        UUID(value)
+    except ValueError:
+        return "number" if value.isdigit() else "address" if "@" in value else "text"
+    return "uuid"
+
+
 def _models_of_organizations() -> list[Model]:
     """Return the models whose rows are an organization's or a person's: owned, or pointing at such."""
     known: set[Any] = {get_organization_model(), Account, AccountMembership, Membership, get_user_model()}
@@ -307,8 +326,6 @@ def _models_of_organizations() -> list[Model]:
 
 
 def _person_values(model: Model, label: str) -> dict[str, Any]:
-    from django.contrib.auth.hashers import make_password
-
     names = {each.name for each in model._meta.concrete_fields}
     values: dict[str, Any] = {
         "password": make_password(PASSWORD),
