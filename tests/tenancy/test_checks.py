@@ -60,7 +60,7 @@ MISTAKES = {
     ),
     "references are not isolated": (
         "saas_kit_tenancy.W009",
-        {"MIGRATION_MODULES": {"widgets": "tests.tenancy.waiting.without_isolation"}},
+        {"MIGRATION_MODULES": {"widgets": "tests.tenancy.unisolated.migrations"}},
     ),
     "back end of teams is missing": (
         "saas_kit_teams.W002",

@@ -5,8 +5,7 @@ from __future__ import annotations
 import importlib
 import shutil
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import closing
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -15,15 +14,17 @@ from django.apps import apps
 from django.core import checks
 from django.core.management import CommandError, call_command
 from django.db import connection, models
+from django.db.models.functions import Lower
 from django.test import override_settings
 from django.test.utils import isolate_apps
 
 from saas_kit.tenancy import isolation, policies
+from saas_kit.tenancy.guard import owned_models
 from saas_kit.tenancy.models import Membership, OrganizationOwned, OrganizationOwnedQuerySet
 
 pytestmark = [pytest.mark.hosts("full"), pytest.mark.without_scope]
 
-FRESH = Path(__file__).parent / "waiting" / "without_isolation"
+FRESH = Path(__file__).parent / "unisolated" / "migrations"
 
 
 def _ids(*, tag: str = checks.Tags.compatibility, **kwargs: Any) -> set[str]:
@@ -95,9 +96,34 @@ class TestModels:
                 class Meta:
                     app_label = "widgets"
 
-        assert isolation.references_of(Book) == ["shelf", "reader"]
-        assert isolation.references_of(Shelf) == []
+        assert isolation.references_of(Book) == {"shelf": Shelf, "reader": Membership}
+        assert isolation.references_of(Shelf) == {}
         assert isolation.shared_links(Book) == ["shelves"]
+
+    def test_uniques(self) -> None:
+        """I22: a unique key begins with the organization, or has a reference that cannot leave it."""
+        with isolate_apps("tests.hosts.full.widgets"):
+
+            class Box(OrganizationOwned):
+                code = models.CharField(max_length=10, unique=True)
+                name = models.CharField(max_length=10)
+                holder = models.ForeignKey(Membership, models.CASCADE)
+
+                class Meta:
+                    app_label = "widgets"
+                    unique_together = (("name", "code"), ("organization", "code"))
+                    constraints = (
+                        models.UniqueConstraint(fields=["name"], name="names_of_all"),
+                        models.UniqueConstraint(Lower("name"), name="lower_names_of_all"),
+                        models.UniqueConstraint("organization", Lower("name"), name="own_names"),
+                        models.UniqueConstraint(fields=["holder", "name"], name="names_of_holder"),
+                    )
+
+        assert isolation.shared_uniques(Box) == ["code", "name, code", "names_of_all", "lower_names_of_all"]
+
+    def test_own_tables_are_without_fault(self) -> None:
+        """I22: the kit's and the host's unique keys are of one organization each."""
+        assert [isolation.shared_uniques(model) for model in owned_models()] == [[], [], [], []]
 
 
 @pytest.fixture
@@ -253,18 +279,6 @@ class TestDatabase:
 @pytest.mark.postgresql
 @pytest.mark.django_db(transaction=True)
 class TestRole:
-    @pytest.fixture
-    def connect_as(self) -> Callable[[str], Any]:
-        """Return a connection that has taken a role."""
-
-        def connect(role: str) -> Any:
-            other = type(connection)({**connection.settings_dict}, "default")
-            with other.cursor() as cursor:
-                cursor.execute(f"SET ROLE {role}")
-            return closing(other)
-
-        return connect
-
     def test_the_suite_runs_as_an_owner_who_is_held(self) -> None:
         """I19: neither superuser nor BYPASSRLS; an owner, but forced."""
         assert isolation.inspect_role(connection) == []

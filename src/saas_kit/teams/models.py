@@ -37,7 +37,7 @@ class Team(OrganizationOwned, SoftDeletable):
     description = models.TextField(_("description"), max_length=2000, blank=True, default="")
 
     objects = AliveManager.from_queryset(TeamQuerySet)()  # type: ignore[assignment]
-    all_objects = models.Manager.from_queryset(TeamQuerySet)()
+    all_objects = models.Manager.from_queryset(TeamQuerySet)()  # type: ignore[assignment]
 
     class Meta:
         verbose_name = _("team")

@@ -213,7 +213,7 @@ def remove_team_member(team_membership: TeamMembership, *, actor: AbstractBaseUs
 
 def _lock_team_membership(team_membership: TeamMembership) -> TeamMembership:
     rows = TeamMembership.objects.select_for_update(of=("self",)).select_related("team", "membership__user")
-    locked = rows.filter(pk=team_membership.pk).first()
+    locked: TeamMembership | None = rows.filter(pk=team_membership.pk).first()
     if locked is None:
         raise NotFound
     return locked

@@ -36,5 +36,5 @@ class TenancyConfig(KitAppConfig):
             connect()
         for check in (*checks.ALL, *isolation_checks.ALL, *resolver_checks.ALL):
             register(check, Tags.compatibility)
-        for check in isolation_checks.OF_DATABASES:
-            register(check, Tags.database, deploy=True)
+        for of_database in isolation_checks.OF_DATABASES:
+            register(of_database, Tags.database, deploy=True)

@@ -107,29 +107,31 @@ class _Guarded:
     def chain(self: Any, klass: type[sql.Query] | None = None) -> Any:
         # Django makes an UPDATE by giving the query another class, which would lose the guard
         if klass is not None and not isinstance(self, klass):
-            klass = _guarded_class(klass)
+            klass = _guarded_class(klass)  # type: ignore[arg-type]
         return super().chain(klass)  # type: ignore[misc]
 
 
 def _restricted(query: Any) -> Any:
-    conditions: list[Any] = []
+    """Return the query with the conditions of the scope beside whatever it says, be that with AND, OR or NOT."""
     if is_owned(query.model):
         query.get_initial_alias()
+    owned = _owned_by_table()
+    conditions: list[Any] = []
     for alias, table in query.alias_map.items():
-        model = _owned_by_table().get(table.table_name) if isinstance(table, BaseTable) else None
-        allowed = None if model is None else require_scope(model).organization_ids
-        if allowed is not None:
-            conditions.append(_within(_column(model).get_col(alias), allowed))
-    restricted = query
+        if isinstance(table, BaseTable) and table.table_name in owned:
+            model = owned[table.table_name]
+            allowed = require_scope(model).organization_ids
+            if allowed is not None:
+                conditions.append(_within(_column(model).get_col(alias), allowed))
+    inherits = is_owned(query.model) and query.model._meta.db_table not in owned
+    allowed = require_scope(query.model).organization_ids if inherits else None
+    if not conditions and allowed is None:
+        return query
+    restricted = query.clone()
     if conditions:
-        restricted = query.clone()
-        # beside whatever the query says, be it with AND, OR or NOT
         restricted.where = WhereNode([*conditions, query.where] if query.where else conditions, AND)
-    if is_owned(query.model) and _column(query.model).model is not query.model._meta.concrete_model:
-        allowed = require_scope(query.model).organization_ids
-        if allowed is not None:
-            restricted = query.clone() if restricted is query else restricted
-            restricted.add_q(Q(**{f"{FIELD}__in": allowed}))
+    if allowed is not None:
+        restricted.add_q(Q(**{f"{FIELD}__in": allowed}))  # the column is in a parent's table
     return restricted
 
 

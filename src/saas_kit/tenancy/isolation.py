@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from importlib import import_module
-from typing import Any
+from typing import Any, cast
 
 from django.apps import apps
 from django.db import models
@@ -49,15 +49,15 @@ def unguarded_managers(model: type[models.Model]) -> list[str]:
     ]
 
 
-def references_of(model: type[models.Model]) -> list[str]:
-    """Return the names of a model's own foreign keys that could point at another organization's row."""
-    return [
-        field.name
+def references_of(model: type[models.Model]) -> dict[str, type[models.Model]]:
+    """Return a model's own foreign keys that could point at another organization's row, with what they point to."""
+    return {
+        field.name: field.related_model
         for field in model._meta.local_fields
         if isinstance(field, models.ForeignKey)
         and field.name != FIELD
         and _has_composite_key(field.related_model)
-    ]
+    }
 
 
 def _has_composite_key(model: Any) -> bool:
@@ -69,7 +69,8 @@ def shared_links(model: type[models.Model]) -> list[str]:
     return [
         field.name
         for field in model._meta.local_many_to_many
-        if field.remote_field.through._meta.auto_created and _has_composite_key(field.related_model)
+        if cast("Any", field.remote_field.through)._meta.auto_created
+        and _has_composite_key(field.related_model)
     ]
 
 
@@ -82,11 +83,30 @@ def models_outside() -> list[type[models.Model]]:
         if model is not Membership
         and not is_owned(model)
         and any(
-            field.related_model is organization or is_owned(field.related_model)  # type: ignore[arg-type]
+            field.related_model is organization or is_owned(field.related_model)
             for field in model._meta.local_fields
             if isinstance(field, models.ForeignKey)
         )
     ]
+
+
+def shared_uniques(model: type[models.Model]) -> list[str]:
+    """
+    Return what must be unique among the rows of all organizations.
+
+    Such a key tells whoever writes that somebody else has a value. A foreign key that cannot leave the organization
+    makes a key its own as well.
+    """
+    inside = {FIELD, f"{FIELD}_id", *references_of(model)}
+    fields = [field for field in model._meta.local_fields if field.unique and not field.primary_key]
+    found = [field.name for field in fields if field.name not in inside]
+    found += [", ".join(names) for names in model._meta.unique_together if inside.isdisjoint(names)]
+    for constraint in model._meta.constraints:
+        if isinstance(constraint, models.UniqueConstraint):
+            expressions = {getattr(each, "name", None) for each in constraint.expressions}
+            if inside.isdisjoint({*constraint.fields, *expressions}):
+                found.append(constraint.name)
+    return found
 
 
 # In the migrations
@@ -233,22 +253,24 @@ def _inspect_constraints(connection: Any) -> Iterator[Finding]:
     found: dict[str, set[tuple[str, ...]]] = defaultdict(set)
     for table, _, columns in _fetch(connection, _CONSTRAINTS, _tables()):
         found[table].add(tuple(columns))
-    referenced = {
-        model._meta.get_field(name).related_model for model in owned_models() for name in references_of(model)
-    }
+    referenced = {target for model in owned_models() for target in references_of(model).values()}
     for model in {*owned_models(), *referenced}:
         if not policies.has_own_column(model):
             continue
         meta, organization = model._meta, policies.column_of(model)
-        if model in referenced and (organization, meta.pk.column) not in found[meta.db_table]:
+        if model in referenced and (organization, _column(model, meta.pk.name)) not in found[meta.db_table]:
             yield Finding(
                 meta.db_table, "has no unique key over the organization and the primary key", _OPERATIONS
             )
         for name in references_of(model):
-            if (organization, meta.get_field(name).column) not in found[meta.db_table]:
+            if (organization, _column(model, name)) not in found[meta.db_table]:
                 yield Finding(
                     meta.db_table, f"could point at another organization's row by {name}", _OPERATIONS
                 )
+
+
+def _column(model: type[models.Model], name: str) -> str:
+    return str(cast("Any", model._meta.get_field(name)).column)
 
 
 def _inspect_detours(connection: Any) -> Iterator[Finding]:

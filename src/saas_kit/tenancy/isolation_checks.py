@@ -55,6 +55,20 @@ def check_links(**kwargs: object) -> list[CheckMessage]:
     ]
 
 
+def check_uniques(**kwargs: object) -> list[CheckMessage]:
+    """W013: what is unique is so in its organization, or a write would tell that another one has the value."""
+    return [
+        checks.Warning(
+            f"{name} of {model._meta.label} is unique among all organizations, so that one can tell what another has.",
+            hint='Use a UniqueConstraint whose fields begin with "organization".',
+            obj=model,
+            id="saas_kit_tenancy.W013",
+        )
+        for model in owned_models()
+        for name in isolation.shared_uniques(model)
+    ]
+
+
 def check_models_outside(**kwargs: object) -> list[CheckMessage]:
     """W008: a model with a foreign key to the organization, or to what it owns, is tenant-owned."""
     try:
@@ -86,5 +100,5 @@ def check_role(databases: Sequence[str] | None = None, **kwargs: object) -> list
     ]
 
 
-ALL = (check_managers, check_references, check_links, check_models_outside)
+ALL = (check_managers, check_references, check_links, check_models_outside, check_uniques)
 OF_DATABASES = (check_role,)

@@ -48,7 +48,7 @@ class Status(models.TextChoices):
     SUSPENDED = "suspended", _("suspended")
 
 
-class AccountQuerySet(SoftDeletableQuerySet["Account"], GuardedQuerySet["Account"]):
+class AccountQuerySet(SoftDeletableQuerySet["Account"], GuardedQuerySet["Account"]):  # type: ignore[override]
     """Accounts."""
 
     def visible_to(self, user: AbstractBaseUser, permission: str | None = None) -> Self:
@@ -141,7 +141,7 @@ class AccountMembership(Identified, Timestamped):
         return get_role(self.role, level=Level.ACCOUNT)
 
 
-class OrganizationQuerySet(SoftDeletableQuerySet[Any], GuardedQuerySet[Any]):
+class OrganizationQuerySet(SoftDeletableQuerySet[Any], GuardedQuerySet[Any]):  # type: ignore[override]
     """Organizations."""
 
     def in_account(self, account: Account) -> Self:

@@ -119,7 +119,7 @@ def _execute_with(
 
 
 def _composed(setting: str, sql: Any) -> Any:
-    return psycopg.sql.SQL("{}; {}").format(psycopg.sql.SQL(setting), sql)  # type: ignore[arg-type]
+    return psycopg.sql.SQL("{}; {}").format(psycopg.sql.SQL(setting), sql)
 
 
 def watch_connection(*, connection: Any, **kwargs: object) -> None:

@@ -86,9 +86,7 @@ class Command(BaseCommand):
 
     def _write(self) -> None:
         missing = isolation.missing_references()
-        targets = {
-            model._meta.get_field(name).related_model for model, names in missing.items() for name in names
-        }
+        targets = {target for model, names in missing.items() for target in _targets(model, names)}
         wanted: dict[type[models.Model], list[str]] = dict(missing)
         for target in targets:
             if str(target._meta.model_name) not in isolation.isolated_references(target._meta.app_label):
@@ -128,7 +126,8 @@ class Command(BaseCommand):
 
 
 def _targets(model: type[models.Model], names: list[str]) -> list[type[models.Model]]:
-    return [model._meta.get_field(name).related_model for name in names]  # type: ignore[misc]
+    references = isolation.references_of(model)
+    return [references[name] for name in names]
 
 
 def _sorted(own: dict[type[models.Model], list[str]]) -> list[type[models.Model]]:
@@ -168,4 +167,4 @@ def _others(
 def _operation(model: type[models.Model], references: list[str]) -> IsolateReferences:
     isolated = isolation.isolated_references(model._meta.app_label)
     kind = IsolateReferences if str(model._meta.model_name) in isolated else IsolateModel
-    return kind(model._meta.object_name, tuple(references))
+    return kind(str(model._meta.object_name), tuple(references))
