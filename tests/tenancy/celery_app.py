@@ -18,7 +18,7 @@ import django
 import redis
 from celery import Celery
 from celery.exceptions import Ignore, Reject, SoftTimeLimitExceeded
-from celery.signals import task_postrun
+from celery.signals import setup_logging, task_postrun
 
 from saas_kit.core import context
 from saas_kit.tenancy import current_scope, scope
@@ -48,6 +48,7 @@ app.conf.update(
     task_routes=(_route,),
     task_default_queue="unused",
     worker_hijack_root_logger=False,
+    worker_redirect_stdouts=False,
     worker_prefetch_multiplier=1,
 )
 if os.environ.get("CELERY_BEAT"):
@@ -81,6 +82,12 @@ if os.environ.get("CELERY_WORKER"):
     def note_what_is_left(task: Any, **kwargs: Any) -> None:
         if any(value is not None for value in seen().values()):
             note("left", task=task.name)
+
+else:
+    # A worker in a thread of the tests leaves their logging alone.
+    @setup_logging.connect
+    def keep_logging(**kwargs: Any) -> None:
+        """Celery configures nothing where somebody listens."""
 
 
 @app.task
