@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import logging
+from uuid import uuid4
 
 import pytest
 from django.db import transaction
 from django.dispatch import Signal
 
 from saas_kit.core.events import send_on_commit
+from saas_kit.tenancy import current_scope, scope
 from saas_kit.tenancy.models import Account
 
 painted = Signal()
@@ -66,3 +68,25 @@ def test_the_fixture_lets_signals_happen_at_the_end_of_its_block(on_commit, catc
     with on_commit():
         send_on_commit(painted, sender=Account)
     assert len(sent) == 1
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.without_scope
+def test_receivers_run_in_the_scope_of_the_sender():
+    """What a service tells of its organization can be looked at, although its scope has ended by then."""
+    seen, organization = [], uuid4()
+
+    def look(**arguments):
+        seen.append(current_scope())
+
+    painted.connect(look)
+    try:
+        with transaction.atomic():
+            with scope(organization):
+                send_on_commit(painted, sender=Account)
+            send_on_commit(painted, sender=Account)
+    finally:
+        painted.disconnect(look)
+
+    assert [each and each.only for each in seen] == [organization, None]
+    assert current_scope() is None

@@ -76,7 +76,7 @@ def get_part(user: Any, name: str) -> list[list[Any]]:
     """Return one part of a user's facts, from the loaded statement or by one of its own."""
     key = _PREFIX + name
     if key not in user.__dict__:
-        row = annotate_parts(type(user)._base_manager.filter(pk=user.pk)).first()
+        row = annotate_parts(user._meta.model._base_manager.filter(pk=user.pk)).first()
         if row is None:
             return []
         take_parts(row, user)

@@ -309,7 +309,7 @@ class PermissionListView(ApiView):
     }
     extra_errors = {"get": (400,)}
 
-    def get(self, request: Request) -> Response:
+    def get(self, request: Request, **kwargs: Any) -> Response:
         """List the registered permissions, or those that have every word of a search."""
         refuse_unknown_parameters(request, known=("count", "search"))
         counted = boolean_parameter(request, "count")
