@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Collection, Mapping
 from datetime import date, time, timedelta
 from decimal import Decimal
@@ -17,6 +18,7 @@ from django.utils import timezone
 Related = Callable[[Any], Any]
 
 _numbers = count(1)
+_WORDS = re.compile(r"[a-z0-9]+")
 _FIRST_KEY = {"SmallAutoField": 20_000, "AutoField": 1_700_000_000}
 _FIRST_BIG_KEY = 6_100_000_000
 _LONGEST_CANARY = 60
@@ -37,7 +39,7 @@ def canary(label: str, *, longest: int | None = None) -> str:
     """
     unique = f"{uuid4().hex[:10]}{next(_numbers)}"
     longest = min(longest or _LONGEST_CANARY, _LONGEST_CANARY)
-    words = "-".join(part for part in "".join(c if c.isalnum() else " " for c in label.lower()).split())
+    words = "-".join(_WORDS.findall(label.lower()))
     room = longest - len(unique) - 1
     return f"{words[:room].strip('-')}-{unique}" if room > 1 and words else unique[-longest:]
 

@@ -111,13 +111,13 @@ def _excerpt(text: str, other: str) -> str:
 
 def change(world: World, turn: int) -> None:
     """Add rows to B and change the values of those that it has."""
-    for index in range(ROWS, ROWS + _ADDED):
+    for index in range(ROWS + 1, ROWS + 1 + _ADDED):
         world.add_rows(world.b, index=index, pointing=turn)
     for model, rows in list(world.b.rows.items()):
         for row in rows:
             _change_row(model, row, turn)
     world.b.rows = {
-        model: rows[:ROWS] if model in world.models else rows for model, rows in world.b.rows.items()
+        model: rows[: ROWS + 1] if model in world.models else rows for model, rows in world.b.rows.items()
     }
 
 

@@ -65,12 +65,18 @@ class Report:
         leaks: Requests that reached what belongs to another organization.
         unexercised: Routes of which nothing was proved.
         requests: How many requests were sent.
+        cells: The table: by route and probe what came of it.
     """
 
     leaks: list[Leak] = field(default_factory=list)
     unexercised: list[Unexercised] = field(default_factory=list)
     requests: int = 0
     cells: dict[str, dict[str, str]] = field(default_factory=dict)
+
+    @property
+    def routes(self) -> list[str]:
+        """The routes that were tried."""
+        return [route for route in self.cells if " " in route]
 
     @property
     def unnamed(self) -> list[Unexercised]:
@@ -123,7 +129,7 @@ class Report:
         if self.unexercised:
             parts.append("\n".join(["Not exercised:", *(f"  {each}" for each in self.unexercised)]))
         parts.append(
-            f"{len(self.cells)} routes, {self.requests} requests: {len(self.leaks)} leaks, "
+            f"{len(self.routes)} routes, {self.requests} requests: {len(self.leaks)} leaks, "
             f"{len(self.unnamed)} not exercised, {len(self.unexercised) - len(self.unnamed)} named with a reason."
         )
         return "\n\n".join(parts)

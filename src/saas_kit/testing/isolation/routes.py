@@ -122,6 +122,7 @@ def read_document(urlconf: str | None) -> dict[str, Any]:
     """Return the OpenAPI document that drf-spectacular makes; an empty one where it is not installed."""
     if not apps.is_installed("drf_spectacular"):
         return {}
+    get_resolver(urlconf).url_patterns  # noqa: B018 - the host's modules are loaded in the host's own order
     from drf_spectacular.drainage import GENERATOR_STATS  # noqa: PLC0415 - a host may do without
     from drf_spectacular.generators import SchemaGenerator  # noqa: PLC0415 - the same
 

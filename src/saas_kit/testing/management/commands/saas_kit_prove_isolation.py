@@ -84,7 +84,9 @@ def _test_database(*, verbosity: int, keepdb: bool) -> Iterator[None]:
     aliases = {alias: False for _name, used in databases.values() for alias in used}
     setup_test_environment(debug=False)
     try:
-        made = setup_databases(max(verbosity, 0), interactive=False, keepdb=keepdb, aliases=aliases)
+        made = setup_databases(
+            max(verbosity, 0), interactive=False, keepdb=keepdb, aliases=aliases, serialized_aliases=[]
+        )
         try:
             yield
         finally:
