@@ -1,18 +1,19 @@
-"""The comparisons: with and without the guard, with and without row-level security."""
+"""What is compared: lists of 25 rows with and without the guard, with and without row-level security."""
 
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 from django.core.handlers.wsgi import WSGIHandler
 from django.db import connections, models
 
-from benchmarks.databases import Databases, address_of
-from benchmarks.measuring import Comparison, Way, compare
+from benchmarks.databases import Databases
+from benchmarks.measuring import Way
 from benchmarks.round_trips import RoundTripCounter
 from saas_kit.core.models import AliveManager, Identified, SoftDeletable, SoftDeletableQuerySet, Timestamped
 from saas_kit.tenancy import scope
@@ -23,24 +24,25 @@ from tests.hosts.full.widgets.models import Widget
 PATH = "/api/v1/widgets/"
 ROWS = 25
 
-# The guard
+
+@dataclass(frozen=True)
+class Case:
+    """
+    Two ways of getting the same list.
+
+    Attributes:
+        around: Makes what both are done in.
+    """
+
+    name: str
+    without: Way
+    with_: Way
+    around: Callable[[], AbstractContextManager[object]]
 
 
-def of_guard(databases: Databases, rounds: int, runs: int) -> Iterator[Comparison]:
-    """Compare with a twin of the model that has no guard, and with the guard's methods taken away."""
-    databases.use("off")
-    yield from _of_guard_in_queries(databases.organization, rounds * 2, runs)
-    for name, headers in _requests(databases.organization):
-        request = Requests(databases, **headers)
-        without = Way("by hand", request, lambda r=request: (_take_guard_away(), r.sign_in()))
-        with_ = Way("guard", request, lambda r=request: (_give_guard_back(), r.sign_in()))
-        try:
-            yield compare(f"`GET widgets/`, {name}", without, with_, rounds=rounds, runs=runs)
-        finally:
-            _give_guard_back()
-
-
-def _of_guard_in_queries(organization: Any, rounds: int, runs: int) -> list[Comparison]:
+def guard_cases(databases: Databases) -> list[Case]:
+    """Return comparisons with a twin of the model that has no guard, and with the guard's methods taken away."""
+    organization = databases.organization
     plain = _plain_widget()
 
     def by_hand() -> object:
@@ -49,26 +51,127 @@ def _of_guard_in_queries(organization: Any, rounds: int, runs: int) -> list[Comp
     def guarded() -> object:
         return list(Widget.objects.order_by("-id")[:ROWS])
 
-    def guarded_anew() -> object:
+    def guarded_in_scope() -> object:
         with scope(organization):
             return guarded()
 
-    before = Way("by hand", by_hand)
-    with scope(organization):
-        return [
-            compare(f"{ROWS} rows by the ORM", before, Way("guard", guarded), rounds=rounds, runs=runs),
-            compare(
-                f"{ROWS} rows by the ORM, and `scope()`",
-                before,
-                Way("guard", guarded_anew),
-                rounds=rounds,
-                runs=runs,
-            ),
-        ]
+    def guarded_and_by_hand() -> object:
+        return list(Widget.objects.filter(organization_id=organization.pk).order_by("-id")[:ROWS])
+
+    off = partial(databases.use, "off")
+    runs = {
+        "ORM": guarded,
+        "ORM, and `scope()`": guarded_in_scope,
+        "ORM, filtered by hand too": guarded_and_by_hand,
+    }
+    cases = [
+        Case(name, Way(by_hand, off), Way(run, off), partial(scope, organization))
+        for name, run in runs.items()
+    ]
+    for name, headers in _requests(organization):
+        request = Requests(databases, **headers)
+        without = Way(request, partial(_do, off, _take_guard_away, request.sign_in))
+        with_ = Way(request, partial(_do, off, _give_guard_back, request.sign_in))
+        cases.append(Case(f"`GET widgets/`, {name}", without, with_, _guard_given_back))
+    return cases
+
+
+def security_cases(databases: Databases) -> list[Case]:
+    """Return comparisons of the database that has policies with the one that has none."""
+    cases = []
+    for mode in ("autocommit", "ATOMIC_REQUESTS"):
+        for name, headers in _requests(databases.organization):
+            request = Requests(databases, **headers)
+            without, with_ = (
+                Way(request, partial(_do, partial(databases.use, each), request.sign_in), databases.backend)
+                for each in ("off", "on")
+            )
+            around = partial(_atomic_requests, on=mode == "ATOMIC_REQUESTS")
+            cases.append(Case(f"`GET widgets/`, {name}, {mode}", without, with_, around))
+    return cases
+
+
+def round_trips(databases: Databases) -> Iterator[tuple[str, int, int]]:
+    """Count the round trips of each request, without and with row-level security."""
+    host, port = databases.address
+    counter = RoundTripCounter(host, port)
+    try:
+        databases.reconnect("127.0.0.1", counter.port)
+        for case in security_cases(databases):
+            with case.around():
+                counts = [_round_trips_of(way, counter) for way in (case.without, case.with_)]
+            yield case.name, counts[0], counts[1]
+    finally:
+        databases.reconnect(host, port)
+        counter.close()
+
+
+def _round_trips_of(way: Way, counter: RoundTripCounter) -> int:
+    way.prepare()
+    counts = set()
+    for _ in range(5):
+        before = counter.count
+        way.run()
+        counts.add(counter.count - before)
+    (count,) = counts
+    return count
+
+
+def _do(*acts: Callable[[], object]) -> None:
+    for act in acts:
+        act()
 
 
 def _requests(organization: Any) -> list[tuple[str, dict[str, str]]]:
     return [("narrowed by `X-Organization`", {"HTTP_X_ORGANIZATION": str(organization.pk)}), ("flat", {})]
+
+
+class Requests:
+    """Answers one request again and again, by Django's own handler."""
+
+    def __init__(self, databases: Databases, **headers: str) -> None:
+        self._handler = WSGIHandler()
+        self._databases = databases
+        self._environ: dict[str, Any] = {
+            "REQUEST_METHOD": "GET",
+            "PATH_INFO": PATH,
+            "QUERY_STRING": "",
+            "SERVER_NAME": "localhost",
+            "SERVER_PORT": "80",
+            "SERVER_PROTOCOL": "HTTP/1.1",
+            "REMOTE_ADDR": "127.0.0.1",
+            "wsgi.url_scheme": "http",
+            **headers,
+        }
+
+    def sign_in(self) -> None:
+        """Take a new token, and see that the answer has its rows."""
+        self._environ["HTTP_AUTHORIZATION"] = f"Bearer {self._databases.new_token()}"
+        body = self()
+        if body.count(b'"size"') != ROWS:
+            raise RuntimeError(f"The answer is not the one to be measured: {body!r}")
+
+    def __call__(self) -> bytes:
+        environ = {**self._environ, "wsgi.input": io.BytesIO(), "wsgi.errors": io.StringIO()}
+        response = self._handler(environ, _start_response)
+        body = b"".join(response)
+        response.close()
+        return body
+
+
+def _start_response(status: str, headers: Any, exc_info: Any = None) -> Callable[[bytes], object]:
+    return len  # what a server would write with
+
+
+@contextmanager
+def _atomic_requests(*, on: bool) -> Iterator[None]:
+    settings = connections.settings["default"]
+    before = settings["ATOMIC_REQUESTS"]
+    settings["ATOMIC_REQUESTS"] = on
+    try:
+        yield
+    finally:
+        settings["ATOMIC_REQUESTS"] = before
 
 
 def _plain_widget() -> Any:
@@ -89,121 +192,23 @@ def _plain_widget() -> Any:
     return PlainWidget
 
 
-_guards: dict[str, Any] = {}
+_GUARDS = {name: vars(_Guarded)[name] for name in ("get_compiler", "join", "chain")}
 
 
 def _take_guard_away() -> None:
-
-    for name in ("get_compiler", "join", "chain"):
+    for name in _GUARDS:
         if name in vars(_Guarded):
-            _guards[name] = vars(_Guarded)[name]
             delattr(_Guarded, name)
 
 
 def _give_guard_back() -> None:
-
-    for name, function in _guards.items():
+    for name, function in _GUARDS.items():
         setattr(_Guarded, name, function)
 
 
-# Row-level security
-
-
-def of_security(databases: Databases, rounds: int, runs: int) -> Iterator[Comparison]:
-    """Compare the database that has policies with the one that has none."""
-    for mode in ("autocommit", "ATOMIC_REQUESTS"):
-        for name, headers in _requests(databases.organization):
-            request = Requests(databases, **headers)
-            ways = [
-                Way(
-                    each,
-                    request,
-                    lambda r=request, e=each: (databases.use(e), r.sign_in()),
-                    partial(databases.backend, each),
-                )
-                for each in ("off", "on")
-            ]
-            with _atomic_requests(on=mode == "ATOMIC_REQUESTS"):
-                yield compare(f"`GET widgets/`, {name}, {mode}", *ways, rounds=rounds, runs=runs)
-
-
-class Requests:
-    """Answers one request again and again, by Django's own handler, and sees that it has 25 rows."""
-
-    def __init__(self, databases: Databases, **headers: str) -> None:
-
-        self._handler = WSGIHandler()
-        self._databases = databases
-        self._environ: dict[str, Any] = {
-            "REQUEST_METHOD": "GET",
-            "PATH_INFO": PATH,
-            "QUERY_STRING": "",
-            "SERVER_NAME": "localhost",
-            "SERVER_PORT": "80",
-            "SERVER_PROTOCOL": "HTTP/1.1",
-            "REMOTE_ADDR": "127.0.0.1",
-            "wsgi.url_scheme": "http",
-            **headers,
-        }
-
-    def sign_in(self) -> None:
-        """Take a new token, and see that the answer is as expected."""
-        self._environ["HTTP_AUTHORIZATION"] = f"Bearer {self._databases.token_for()}"
-        body = self()
-        if body.count(b'"size"') != ROWS:
-            raise RuntimeError(f"The answer is not the one to be measured: {body!r}")
-
-    def __call__(self) -> bytes:
-        environ = {**self._environ, "wsgi.input": io.BytesIO(), "wsgi.errors": io.StringIO()}
-        response = self._handler(environ, lambda status, headers: None)
-        body = b"".join(response)
-        response.close()
-        return body
-
-
 @contextmanager
-def _atomic_requests(*, on: bool) -> Iterator[None]:
-
-    settings = connections.settings["default"]
-    before = settings["ATOMIC_REQUESTS"]
-    settings["ATOMIC_REQUESTS"] = on
+def _guard_given_back() -> Iterator[None]:
     try:
         yield
     finally:
-        settings["ATOMIC_REQUESTS"] = before
-
-
-# Round trips
-
-TRIPS_HEADER = """\
-| request | without | with |
-|---|---|---|"""
-
-
-def round_trips(databases: Databases) -> Iterator[str]:
-    """Count the round trips of a request, by a proxy between Django and the server."""
-    host, port = address_of(databases.wrappers["on"])
-    counter = RoundTripCounter(host, port)
-    try:
-        databases.reconnect("127.0.0.1", counter.port)
-        for mode in ("autocommit", "ATOMIC_REQUESTS"):
-            for name, headers in _requests(databases.organization):
-                with _atomic_requests(on=mode == "ATOMIC_REQUESTS"):
-                    off, on = (_round_trips(databases, counter, each, headers) for each in ("off", "on"))
-                yield f"| `GET widgets/`, {name}, {mode} | {off} | {on} |"
-    finally:
-        databases.reconnect(host, port)
-        counter.close()
-
-
-def _round_trips(databases: Databases, counter: RoundTripCounter, name: str, headers: dict[str, str]) -> int:
-    databases.use(name)
-    request = Requests(databases, **headers)
-    request.sign_in()
-    counts = set()
-    for _ in range(5):
-        before = counter.count
-        request()
-        counts.add(counter.count - before)
-    (count,) = counts
-    return count
+        _give_guard_back()

@@ -11,16 +11,27 @@ import argparse
 import os
 import platform
 import sys
-from collections.abc import Iterable
 from pathlib import Path
 
 import django
 from django.db import connection
 
-from benchmarks.measuring import HEADER
+from benchmarks import instructions
+from benchmarks.measuring import Comparison, compare
 from tests.services import Services
 
 ROOT = Path(__file__).resolve().parent.parent
+
+
+_CPU = """\
+| list of 25 rows | without, µs | with, µs | ratio | quartiles | server's CPU |
+|---|---|---|---|---|---|"""
+_INSTRUCTIONS = """\
+| list of 25 rows | without, thousands | with, thousands | ratio |
+|---|---|---|---|"""
+_TRIPS = """\
+| list of 25 rows | without | with |
+|---|---|---|"""
 
 
 def main() -> None:
@@ -28,9 +39,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--rounds", type=int, default=200, help="turns of each of the two ways (%(default)s)")
+    parser.add_argument("--turns", type=int, default=100, help="turns of each way (%(default)s)")
     parser.add_argument("--runs", type=int, default=20, help="runs in a turn (%(default)s)")
-    parser.add_argument("--only", choices=("guard", "security", "trips"), help="one part of the measurements")
+    parser.add_argument(
+        "--instructions", action="store_true", help="count instructions too (needs valgrind, takes minutes)"
+    )
     options = parser.parse_args()
     services = Services.prepare(ROOT / ".local")
     try:
@@ -38,35 +51,45 @@ def main() -> None:
             os.environ["DATABASE_URL"] = services.start_postgresql()
         os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tests.hosts.full.settings")
         django.setup()
-        _measure(options)
+        _measure(turns=options.turns, runs=options.runs, with_instructions=options.instructions)
     finally:
         services.stop()
 
 
-def _measure(options: argparse.Namespace) -> None:
+def _measure(*, turns: int, runs: int, with_instructions: bool) -> None:
     from benchmarks import costs  # noqa: PLC0415 - it imports models, which Django has to know first
     from benchmarks.databases import Databases  # noqa: PLC0415
 
-    databases = Databases()
+    databases = Databases.create()
     try:
-        machine = f"{os.cpu_count()} cores, PostgreSQL {connection.pg_version // 10000}"
-        _print(f"{machine}, Python {platform.python_version()}, Django {django.get_version()}")
-        if options.only in (None, "guard"):
-            _print_table("The guard", HEADER, costs.of_guard(databases, options.rounds, options.runs))
-        if options.only in (None, "security"):
-            _print_table(
-                "Row-level security", HEADER, costs.of_security(databases, options.rounds, options.runs)
-            )
-        if options.only in (None, "trips"):
-            _print_table("Round trips of a request", costs.TRIPS_HEADER, costs.round_trips(databases))
+        machine = f"{os.cpu_count()} cores, PostgreSQL {connection.get_database_version()[0]}"
+        _print(f"{machine}, Python {platform.python_version()}, Django {django.get_version()};")
+        _print(f"CPU time: {turns} turns of {runs} runs each")
+        for title, cases in (
+            ("guard", costs.guard_cases(databases)),
+            ("row-level security", costs.security_cases(databases)),
+        ):
+            _print(f"\n## CPU time of the {title}\n\n{_CPU}")
+            for case in cases:
+                with case.around():
+                    found = compare(case.without, case.with_, turns=turns, runs=runs)
+                _print(_row_of(case.name, found))
+        _print(f"\n## Round trips of row-level security\n\n{_TRIPS}")
+        for row in costs.round_trips(databases):
+            _print("| {} | {} | {} |".format(*row))
+        if with_instructions:
+            _print(f"\n## Instructions\n\n{_INSTRUCTIONS}")
+            for name, without, with_ in instructions.count(databases.names):
+                _print(f"| {name} | {without / 1000:.0f} | {with_ / 1000:.0f} | **{with_ / without:.3f}** |")
     finally:
         databases.drop()
 
 
-def _print_table(title: str, header: str, rows: Iterable[object]) -> None:
-    _print(f"\n## {title}\n\n{header}")
-    for row in rows:
-        _print(str(row))
+def _row_of(name: str, found: Comparison) -> str:
+    low, high = found.quartiles
+    server = "" if found.server_ratio is None else f"{found.server_ratio:.3f}"
+    figures = f"{found.without:.0f} | {found.with_:.0f} | **{found.ratio:.3f}** | {low:.3f} to {high:.3f}"
+    return f"| {name} | {figures} | {server} |"
 
 
 def _print(text: str) -> None:

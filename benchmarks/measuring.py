@@ -21,64 +21,50 @@ class Way:
         backend: Returns the process id of its database server's backend, where that is on this machine.
     """
 
-    name: str
     run: Callable[[], object]
-    prepare: Callable[[], object] = lambda: None
+    prepare: Callable[[], object]
     backend: Callable[[], int | None] = lambda: None
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """What a way costs as a multiple of another: the median of the ratios of neighbouring turns, and quartiles."""
+    """
+    What a way costs as a multiple of another.
 
-    name: str
-    before: float
-    after: float
+    Attributes:
+        without: The median cost of the one, in microseconds of the process's CPU time.
+        with_: The median cost of the other.
+        ratio: The median of the ratios of neighbouring turns.
+        quartiles: The first and the third quartile of these ratios.
+        server_ratio: The ratio of the server's CPU time; None where it is not known.
+    """
+
+    without: float
+    with_: float
     ratio: float
     quartiles: tuple[float, float]
-    rounds: int
-    runs: int
     server_ratio: float | None
 
-    def __str__(self) -> str:
-        low, high = self.quartiles
-        server = "" if self.server_ratio is None else f"{self.server_ratio:.3f}"
-        return (
-            f"| {self.name} | {self.before:.0f} | {self.after:.0f} | **{self.ratio:.3f}** | {low:.3f} to {high:.3f} "
-            f"| {self.rounds} by {self.runs} | {server} |"
-        )
 
-
-HEADER = """\
-| compared | without, µs | with, µs | ratio | quartiles | turns by runs | server's CPU |
-|---|---|---|---|---|---|---|"""
-
-
-def compare(name: str, without: Way, with_: Way, *, rounds: int, runs: int) -> Comparison:
-    """
-    Run two ways by turns, so that what else the machine does meets both.
-
-    The cost is the process's CPU time. The order changes every round.
-    """
-    costs: dict[str, list[float]] = {without.name: [], with_.name: []}
-    server: dict[str, float] = {without.name: 0, with_.name: 0}
-    gc.collect()
-    gc.freeze()
-    for way in (without, with_):
-        _turn(way, runs, {way.name: []}, {way.name: 0})
-    for number in range(rounds):
-        order = (without, with_) if number % 2 else (with_, without)
-        for way in order:
-            _turn(way, runs, costs, server)
-    gc.unfreeze()
-    ratios = [after / before for before, after in zip(*costs.values(), strict=True)]
+def compare(without: Way, with_: Way, *, turns: int, runs: int) -> Comparison:
+    """Let two ways run by turns, so that whatever else the machine does meets both; the order changes each time."""
+    costs: tuple[list[float], list[float]] = ([], [])
+    server = [0, 0]
+    for number in range(turns + 1):
+        for index in (0, 1) if number % 2 else (1, 0):
+            cost, server_cost = _turn((without, with_)[index], runs)
+            if number:  # the first is for warming up
+                costs[index].append(cost / runs / 1000)
+                server[index] += server_cost
+    ratios = [after / before for before, after in zip(*costs, strict=True)]
     low, middle, high = statistics.quantiles(ratios, n=4)
-    before, after = (statistics.median(each) / 1000 for each in costs.values())
-    server_ratio = server[with_.name] / server[without.name] if all(server.values()) else None
-    return Comparison(name, before, after, middle, (low, high), rounds, runs, server_ratio)
+    medians = [statistics.median(each) for each in costs]
+    return Comparison(
+        medians[0], medians[1], middle, (low, high), server[1] / server[0] if all(server) else None
+    )
 
 
-def _turn(way: Way, runs: int, costs: dict[str, list[float]], server: dict[str, float]) -> None:
+def _turn(way: Way, runs: int) -> tuple[int, int]:
     way.prepare()
     for _ in range(3):
         way.run()
@@ -89,9 +75,9 @@ def _turn(way: Way, runs: int, costs: dict[str, list[float]], server: dict[str, 
     for _ in range(runs):
         way.run()
     cost = time.process_time_ns() - start
-    server[way.name] += _cpu_of(pid) - server_start
+    server_cost = _cpu_of(pid) - server_start
     gc.enable()
-    costs[way.name].append(cost / runs)
+    return cost, server_cost
 
 
 def _cpu_of(pid: int | None) -> int:
