@@ -209,7 +209,15 @@ class ScopedQuerySet(GuardedQuerySet[ModelT_co]):
     _update.alters_data = True  # type: ignore[attr-defined]
     _update.queryset_only = False  # type: ignore[attr-defined]
 
-    def bulk_create(self, objs: Any, *args: Any, **kwargs: Any) -> Any:
+    def bulk_create(
+        self,
+        objs: Any,
+        batch_size: int | None = None,
+        ignore_conflicts: bool = False,
+        update_conflicts: bool = False,
+        update_fields: Any = None,
+        unique_fields: Any = None,
+    ) -> Any:
         """
         Insert rows, each in an organization of the scope.
 
@@ -218,15 +226,16 @@ class ScopedQuerySet(GuardedQuerySet[ModelT_co]):
                 organization, so that another organization's row could be overwritten.
         """
         allowed = require_scope(self.model).organization_ids
-        unique_fields, update_fields = kwargs.get("unique_fields") or (), kwargs.get("update_fields") or ()
-        if not _NAMES.isdisjoint(update_fields):
+        if not _NAMES.isdisjoint(update_fields or ()):
             raise OrganizationFixed(self.model)
-        if kwargs.get("update_conflicts") and allowed is not None and _NAMES.isdisjoint(unique_fields):
+        if update_conflicts and allowed is not None and _NAMES.isdisjoint(unique_fields or ()):
             raise OutOfScope(self.model)
         rows = list(objs)
         for each in rows:
             _place(each, allowed)  # before the transaction that an error would spoil
-        return super().bulk_create(rows, *args, **kwargs)
+        return super().bulk_create(
+            rows, batch_size, ignore_conflicts, update_conflicts, update_fields, unique_fields
+        )
 
     def _insert(self, objs: Any, *args: Any, **kwargs: Any) -> Any:
         allowed = require_scope(self.model).organization_ids
