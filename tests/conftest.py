@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
 from itertools import count
 from typing import Any
 
@@ -13,23 +12,14 @@ from django.contrib.auth.base_user import AbstractBaseUser
 from django.db import connection, connections
 from django.test import Client
 
-from saas_kit.tenancy import unscoped
-
 pytest_plugins = ["saas_kit.testing.pytest_plugin"]
 
 
 @pytest.fixture(autouse=True)
-def _every_organization_in_scope(request: pytest.FixtureRequest) -> Iterator[None]:
-    """
-    Let a test look at all rows; requests, tasks and threads have a context of their own, and no scope.
-
-    ``without_scope`` marks the tests that are about scopes.
-    """
-    everywhere = ExitStack()
+def _all_rows_unless_marked(request: pytest.FixtureRequest) -> None:
+    """Let a test look at all rows; ``without_scope`` marks the tests that are about scopes."""
     if request.node.get_closest_marker("without_scope") is None:
-        everywhere.enter_context(unscoped(reason="a test looks at all rows"))
-    with everywhere:
-        yield
+        request.getfixturevalue("every_organization")
 
 
 @pytest.fixture

@@ -42,6 +42,7 @@ TOPICS = {
             "access",
             "background",
             "celery",
+            "choice",
             "guard",
             "isolation",
             "isolation_checks",

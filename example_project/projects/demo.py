@@ -17,6 +17,7 @@ from projects.services import create_project, create_task
 from saas_kit.auth.services import create_user
 from saas_kit.teams.models import Team, TeamMembership
 from saas_kit.teams.services import add_team_member, create_team
+from saas_kit.tenancy import unscoped
 from saas_kit.tenancy.models import (
     AbstractOrganization,
     Account,
@@ -119,6 +120,7 @@ PROJECTS = (
 )
 
 
+@unscoped(reason="loading the demo")
 @transaction.atomic
 def load_demo() -> None:
     """Add what is missing of the demo's people, accounts, organizations, teams, projects and tasks."""

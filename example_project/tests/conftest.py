@@ -20,6 +20,8 @@ import pytest
 import requests
 from rest_framework.test import APIClient
 
+pytest_plugins = ["saas_kit.testing.pytest_plugin"]
+
 PROJECT = Path(__file__).resolve().parent.parent
 MANAGE = [sys.executable, str(PROJECT / "manage.py")]
 START_UP = 90.0  # seconds
@@ -30,6 +32,11 @@ OURS = re.compile(r"DATABASE_URL|REDIS_|DB_|DEBUG$|DEMO$|SECRET_KEY|DJANGO_|PYTE
 
 Send = Callable[[str, str, Mapping[str, str], bytes | None], tuple[int, bytes, Mapping[str, str]]]
 _numbers = count(1)
+
+
+@pytest.fixture(autouse=True)
+def _all_rows(every_organization: None) -> None:
+    """Let each test look at all rows; the requests that it makes have a scope of their own."""
 
 
 @dataclass(frozen=True)

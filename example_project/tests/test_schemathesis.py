@@ -28,6 +28,7 @@ from projects.demo import load_demo
 from projects.models import Project
 from saas_kit.auth.services import create_user, open_session
 from saas_kit.teams.models import Team, TeamMembership
+from saas_kit.tenancy import unscoped
 from saas_kit.tenancy.models import AccountMembership, Membership, get_organization_model
 from saas_kit.tenancy.services import create_account
 
@@ -130,6 +131,7 @@ def _named(parameter: str, path: str) -> str:
     return f"deleted_{name}" if path.endswith("/restore/") else name
 
 
+@unscoped(reason="the ids of the demo")
 def _known_ids() -> dict[str, str]:
     organizations = get_organization_model().objects
     organization, deleted = organizations.get(slug="acme-berlin"), organizations.get(slug="acme-lisbon")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from django.apps import apps
+from django.conf import settings
 from django.core import checks
 from django.core.checks import CheckMessage, Error
 from django.core.exceptions import ImproperlyConfigured
@@ -11,6 +13,9 @@ from django.db import connections
 
 from saas_kit.tenancy import isolation, row_security
 from saas_kit.tenancy.guard import owned_models
+
+AUTHENTICATION = "django.contrib.auth.middleware.AuthenticationMiddleware"
+MIDDLEWARE = "saas_kit.tenancy.middleware.OrganizationMiddleware"
 
 
 def check_managers(**kwargs: object) -> list[CheckMessage]:
@@ -86,6 +91,43 @@ def check_models_outside(**kwargs: object) -> list[CheckMessage]:
     ]
 
 
+def check_admins(**kwargs: object) -> list[CheckMessage]:
+    """W030: the admin's pages of tenant-owned models show whose rows they are."""
+    if not apps.is_installed("django.contrib.admin"):
+        return []
+    from django.contrib.admin.sites import all_sites  # noqa: PLC0415 - it needs the app
+
+    from saas_kit.tenancy.admin import OrganizationOwnedAdmin  # noqa: PLC0415
+
+    return [
+        checks.Warning(
+            f"The admin of {model._meta.label} does not say whose rows it shows.",
+            hint="Derive it from saas_kit.tenancy.admin.OrganizationOwnedAdmin.",
+            obj=model,
+            id="saas_kit_tenancy.W030",
+        )
+        for site in all_sites
+        for model in owned_models()
+        if site.is_registered(model) and not isinstance(site.get_model_admin(model), OrganizationOwnedAdmin)
+    ]
+
+
+def check_session_middleware(**kwargs: object) -> list[CheckMessage]:
+    """W031: pages of people who sign in with a session, the admin's too, get their scope from the middleware."""
+    if not apps.is_installed("django.contrib.admin"):
+        return []
+    needed = (AUTHENTICATION, MIDDLEWARE)
+    if tuple(each for each in settings.MIDDLEWARE if each in needed) == needed:
+        return []
+    return [
+        checks.Warning(
+            f"{MIDDLEWARE} is not in MIDDLEWARE after {AUTHENTICATION}: the admin shows no tenant-owned rows.",
+            hint=f'Add "{MIDDLEWARE}" to MIDDLEWARE, below "{AUTHENTICATION}".',
+            id="saas_kit_tenancy.W031",
+        )
+    ]
+
+
 def check_role(databases: Sequence[str] | None = None, **kwargs: object) -> list[CheckMessage]:
     """E011: row-level security holds for the role that the project connects as."""
     return [
@@ -100,5 +142,13 @@ def check_role(databases: Sequence[str] | None = None, **kwargs: object) -> list
     ]
 
 
-ALL = (check_managers, check_references, check_links, check_models_outside, check_uniques)
+ALL = (
+    check_managers,
+    check_references,
+    check_links,
+    check_models_outside,
+    check_uniques,
+    check_admins,
+    check_session_middleware,
+)
 OF_DATABASES = (check_role,)

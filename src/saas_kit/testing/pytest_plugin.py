@@ -8,12 +8,14 @@ A host names this module in the ``conftest.py`` at the root of its tests:
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from functools import partial
 from typing import Any
 
 import pytest
 from django.dispatch import Signal
+
+from saas_kit.tenancy import unscoped
 
 
 @pytest.fixture
@@ -71,3 +73,16 @@ def prove_isolation(db: None) -> Callable[..., Any]:
     from saas_kit.testing.isolation import assert_api_isolated  # noqa: PLC0415 - models are loaded by now
 
     return assert_api_isolated
+
+
+@pytest.fixture
+def every_organization() -> Iterator[None]:
+    """
+    Let the test itself look at the rows of every organization.
+
+    Requests that it makes, and threads and tasks that it starts, have a context of their own, and no scope from
+    here. A host may use it for all of its tests: ``pytestmark = pytest.mark.usefixtures("every_organization")``.
+    """
+    with ExitStack() as everywhere:
+        everywhere.enter_context(unscoped(reason="a test looks at all rows"))
+        yield
