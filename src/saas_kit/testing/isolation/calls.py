@@ -141,6 +141,14 @@ class Answer:
         except ValueError:
             return None
 
+    @property
+    def has_rows(self) -> bool:
+        """Whether the body is, or has, an array; or is no JSON, so that nobody knows."""
+        data = self.data
+        if isinstance(data, dict):
+            return any(isinstance(value, list) for value in data.values())
+        return data is None or isinstance(data, list)
+
     def __str__(self) -> str:
         return f"{self.status} {self.error}".strip() if self.error else str(self.status)
 

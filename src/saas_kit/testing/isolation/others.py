@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
 
@@ -29,8 +29,6 @@ class Reading:
     twin: Twin
     call: Call
     plain: str
-    is_stable: bool = True
-    answers: list[str] = field(default_factory=list)
 
 
 def probe_others(oracle: Oracle, twins: list[tuple[Twin, dict[str, Shape]]]) -> None:
@@ -54,10 +52,9 @@ def _readings(oracle: Oracle, twin: Twin, shapes: dict[str, Shape]) -> Iterator[
         calls.append(twin.call.with_query(("count", "true")))
     calls += [twin.call.with_query(("ordering", name)) for name in _orderings(oracle, twin, shapes)]
     for call in calls:
-        first, second = (Tried(call, oracle.send(call), ()) for _ in range(2))
-        if call is not twin.call and not first.answer.ok:
-            continue
-        yield Reading(twin, call, neutral(first), neutral(first) == neutral(second))
+        first = Tried(call, oracle.send(call), ())
+        if call is twin.call or first.answer.ok:
+            yield Reading(twin, call, neutral(first))
 
 
 def _orderings(oracle: Oracle, twin: Twin, shapes: dict[str, Shape]) -> list[str]:
@@ -67,12 +64,10 @@ def _orderings(oracle: Oracle, twin: Twin, shapes: dict[str, Shape]) -> list[str
         declared = ()
     names = [str(name) for name in declared or ()]
     takes_ordering = "ordering" in shapes or bool(names)
-    if not takes_ordering or oracle.send(
-        twin.call.with_query(("ordering", "not_a_field_of_anything"))
-    ).status in (
-        400,
-        422,
-    ):
+    if not takes_ordering or not twin.answer.has_rows:
+        return names if twin.answer.has_rows else []
+    unknown = twin.call.with_query(("ordering", "not_a_field_of_anything"))
+    if oracle.send(unknown).status in (400, 422):
         return names
     across = [f"{path.name}__{name}" for path in _relations(twin) for name in text_columns(path.model)[:3]]
     return names + across[:_MOST_ORDERINGS]
@@ -88,11 +83,13 @@ def _compare(oracle: Oracle, reading: Reading, turn: int) -> None:
     tried = Tried(reading.call, oracle.sent("owner", reading.call), ())
     label = reading.twin.route.label
     oracle.judge(reading.twin, "others", tried)
-    if not reading.is_stable:
-        oracle.troubles.setdefault(label, "others: no two answers are alike, so that they cannot be compared")
-        return
     now = neutral(tried)
-    if now != reading.plain:
+    if now == reading.plain:
+        return
+    again = Tried(reading.call, oracle.sent("owner", reading.call), ())
+    if neutral(again) != now:
+        oracle.troubles.setdefault(label, "others: no two answers are alike, so that they cannot be compared")
+    else:
         caller = oracle.world.callers["owner"]
         what = ("with more rows in B", "with other values in B")[turn]
         evidence = (

@@ -7,10 +7,10 @@ A probe is a request of somebody who has no business in B.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 from saas_kit.testing.isolation.bodies import at, like, replaced
-from saas_kit.testing.isolation.calls import Call
 from saas_kit.testing.isolation.member_probes import places
 from saas_kit.testing.isolation.oracle import Oracle, Tried, neutral
 from saas_kit.testing.isolation.rows import undone
@@ -62,20 +62,22 @@ def probe_headers(oracle: Oracle, twin: Twin) -> None:
     """Headers that name B: those that hosts resolve the organization from, and a method in disguise."""
     organization = oracle.world.b.organization
     slug = str(getattr(organization, "slug", organization.pk))
-    for name, value in (
-        ("X-Organization", str(organization.pk)),
-        ("X-Organization", slug),
-        ("X-Org-Id", str(organization.pk)),
-        ("X-Tenant-ID", str(organization.pk)),
+    for names, value in (
+        (("X-Organization",), str(organization.pk)),
+        (("X-Organization",), slug),
+        (("X-Org-Id", "X-Tenant-ID"), str(organization.pk)),
     ):
-        known = twin.call.with_headers(**{name: value})
-        unknown = twin.call.with_headers(**{name: unknown_like(value)})
+        known = twin.call.with_headers(**dict.fromkeys(names, value))
+        unknown = twin.call.with_headers(**dict.fromkeys(names, unknown_like(value)))
         oracle.compare(twin, "headers", oracle.attempt(known, twin.prepare), unknown)
     if twin.route.method == "POST" or not twin.call.path:
         return
     for keys in list(_foreign_paths(oracle, twin))[-1:]:
-        disguised = Call("POST", twin.call.template, {**twin.call.path, **keys}, body=twin.call.body)
-        disguised = disguised.with_headers(**{"X-HTTP-Method-Override": twin.route.method})
+        disguised = (
+            replace(twin.call, method="POST")
+            .with_path(**keys)
+            .with_headers(**{"X-HTTP-Method-Override": twin.route.method})
+        )
         unknown = disguised.with_path(**{name: unknown_like(value) for name, value in keys.items()})
         oracle.compare(twin, "headers", oracle.attempt(disguised, twin.prepare), unknown)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from saas_kit.testing.isolation.bodies import Bodies, foreign_keys_of
+from saas_kit.testing.isolation.bodies import foreign_keys_of
 from saas_kit.testing.isolation.oracle import Oracle, Tried
 from saas_kit.testing.isolation.relations import relations_of, text_columns
 from saas_kit.testing.isolation.shapes import MODEL, Shape, view_model
@@ -25,7 +25,7 @@ def probe_query(oracle: Oracle, twin: Twin, shapes: dict[str, Shape]) -> None:
         return
     for name, shape in shapes.items():
         if name not in ("cursor", "page", "page_size", "count", "ordering", "limit", "offset"):
-            _probe_parameter(oracle, twin, name, _values_for(oracle, name, shape, twin.bodies))
+            _probe_parameter(oracle, twin, name, _values_for(oracle, name, shape, twin))
     for name, value in _guessed(oracle, twin):
         if name not in shapes:
             _probe_parameter(oracle, twin, name, [value])
@@ -42,7 +42,8 @@ def _probe_parameter(oracle: Oracle, twin: Twin, name: str, values: Iterable[str
         oracle.compare(twin, "query", tried, unknown, other=others[kind])
 
 
-def _values_for(oracle: Oracle, name: str, shape: Shape, bodies: Bodies) -> list[str]:
+def _values_for(oracle: Oracle, name: str, shape: Shape, twin: Twin) -> list[str]:
+    bodies = twin.bodies
     if "enum" in shape or shape.get("type") in ("boolean", "number"):
         return []
     if bodies.takes_key((name,), shape):
@@ -51,7 +52,8 @@ def _values_for(oracle: Oracle, name: str, shape: Shape, bodies: Bodies) -> list
             return found or _keys_for(oracle, None)
     if shape.get("type") == "integer" or shape.get("format") not in (None, "email", "uuid"):
         return []
-    return _texts(oracle, bodies.view_model)
+    # what is found by a text is found in a list
+    return _texts(oracle, bodies.view_model) if twin.answer.has_rows else []
 
 
 def _keys_for(oracle: Oracle, model: Any) -> list[str]:
@@ -74,7 +76,7 @@ def _texts(oracle: Oracle, model: Any) -> list[str]:
             texts = [str(getattr(row, name) or "") for row in rows]
             texts = [text for text in texts if text.lower() in oracle.world.belongings.marks]
             found += texts if each is model else texts[:1]
-    return list(dict.fromkeys(found))[: 3 * _MOST_VALUES]
+    return list(dict.fromkeys(found))[: 2 * _MOST_VALUES]
 
 
 def _guessed(oracle: Oracle, twin: Twin) -> Iterator[tuple[str, str]]:
@@ -89,6 +91,8 @@ def _guessed(oracle: Oracle, twin: Twin) -> Iterator[tuple[str, str]]:
         if rows:
             yield name, str(rows[0].pk)
             yield f"{name}_id", str(rows[0].pk)
+    if not twin.answer.has_rows:
+        return
     for path, text in list(_lookups(oracle, model))[:_MOST_LOOKUPS]:
         yield f"{path}__startswith", text
 
