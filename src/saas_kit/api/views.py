@@ -25,7 +25,7 @@ from saas_kit.api.pagination import CursorPagination
 from saas_kit.api.parsers import JSONParser
 from saas_kit.api.permissions import DeclaredPermission, log_denial
 from saas_kit.api.schema import ApiSchema
-from saas_kit.core import context
+from saas_kit.core.context import without_scope
 
 _after_authentication: list[Callable[[Request], None]] = []
 
@@ -87,13 +87,10 @@ class ApiView(APIView):
         type(instance)._base_manager.select_for_update(of=("self",)).filter(pk=instance.pk).exists()
 
     def dispatch(self, request: Any, *args: Any, **kwargs: Any) -> Any:
-        # what the caller may touch is known once the caller is, and by nobody after the answer
-        before = context.scope.get()
-        context.scope.set(None)
-        try:
+        with (
+            without_scope()
+        ):  # what the caller may touch is known once the caller is, and by nobody after the answer
             return super().dispatch(request, *args, **kwargs)
-        finally:
-            context.scope.set(before)
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         known = getattr(self, "action_map", None)

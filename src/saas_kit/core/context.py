@@ -68,3 +68,13 @@ def fresh_context(*, request: str | None = None, ip: str | None = None) -> Itera
     finally:
         for variable, token in tokens:
             variable.reset(token)  # type: ignore[arg-type]
+
+
+@contextmanager
+def without_scope() -> Iterator[None]:
+    """Run the block without a scope to begin with; what was before comes back after it."""
+    token = scope.set(None)
+    try:
+        yield
+    finally:
+        scope.reset(token)

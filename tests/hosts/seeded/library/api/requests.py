@@ -7,21 +7,16 @@ from typing import Any
 from django.contrib.auth import get_user
 from django.http import HttpRequest
 from rest_framework.permissions import IsAuthenticated
-from rest_framework.request import Request
 
 from saas_kit.auth.api.authentication import SessionTokenAuthentication
 from saas_kit.core.exceptions import SaasKitError
-from saas_kit.tenancy.api.narrowing import enter_scope
+from saas_kit.tenancy.api.bases import ScopedViewMixin
 
 
-class ScopedMixin:
-    """Gives REST framework's own views the scope of their caller."""
+class ScopedMixin(ScopedViewMixin):
+    """Gives REST framework's own views the scope of their caller, who has to sign in."""
 
     permission_classes = (IsAuthenticated,)
-
-    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
-        super().initial(request, *args, **kwargs)
-        enter_scope(request)
 
 
 def caller_of(request: HttpRequest) -> Any:
