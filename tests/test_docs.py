@@ -22,7 +22,7 @@ from django.core.management import call_command, get_commands
 from tests.plugin import ROOT
 from tests.test_packaging import QUICKSTART, _served, _shell
 
-pytestmark = pytest.mark.hosts("full")
+pytestmark = [pytest.mark.hosts("full"), pytest.mark.without_scope]
 
 DOCS = ROOT / "docs"
 README = ROOT / "README.md"
@@ -155,11 +155,12 @@ def new_project(tmp_path: Path) -> Path:
 
 
 def _write(project: Path, block: Block) -> None:
-    """Write the file that a block is; settings are added to those that are there."""
+    """Write the file that a block is; settings, and what is marked so, are added to what is there."""
     assert block.path is not None
     path = project / block.path
     path.parent.mkdir(exist_ok=True)
-    before = path.read_text() if path.name == "settings.py" else ""
+    is_addition = path.name == "settings.py" or block.marker == "test: add"
+    before = path.read_text() if is_addition else ""
     path.write_text(f"{before}\n{block.text}")
 
 
@@ -183,7 +184,7 @@ class TestSnippets:
 
     @each_page
     def test_commands_are_there(self, page):
-        known = {*get_commands(), "runserver", "test"}
+        known = {*get_commands(), *(path.stem for path in _commands()), "runserver", "test"}
         for block in _blocks(page):
             if block.language == "console":
                 script = re.sub(r"^\$ ", "", block.text, flags=re.MULTILINE)
@@ -271,7 +272,8 @@ class TestReference:
         assert set(re.findall(r"^\| `(\w+)`", reference.signals(), re.MULTILINE)) == expected
 
     def test_every_check_is_listed(self, reference):
-        sources = "".join(Path(str(module.__file__)).read_text() for module in _modules("checks"))
+        paths = (ROOT / "src" / "saas_kit").glob("*/*checks.py")
+        sources = "".join(path.read_text() for path in paths)
         expected = set(re.findall(r'id="(saas_kit\w*\.[EW]\d{3})"', sources))
         listed = set(re.findall(r"^\| `([\w.]+)`", reference.checks(), re.MULTILINE))
 
@@ -291,6 +293,18 @@ class TestReference:
             below(SaasKitError)
         )
 
+    def test_every_mistake_is_listed(self, reference):
+        listed = set(re.findall(r"^\| `(\w+)`", reference.mistakes(), re.MULTILINE))
+
+        assert listed >= {"ScopeRequired", "OutOfScope", "OrganizationFixed", "TenantRequired"}
+
+    def test_the_scope_and_the_prover_are_told_of(self, reference):
+        from saas_kit import tenancy
+        from saas_kit.testing import isolation
+
+        for module, text in ((tenancy, reference.scoping()), (isolation, reference.prover())):
+            assert set(re.findall(r"^### `(\w+)`", text, re.MULTILINE)) == set(module.__all__)
+
     def test_every_service_is_listed(self, reference):
         listed = set(re.findall(r"^### `(\w+)`", reference.services(), re.MULTILINE))
 
@@ -308,12 +322,13 @@ class TestReference:
         assert {code for code in codes if f"`{code}`" not in text} == set()
 
     def test_every_command_is_listed(self, reference):
-        expected = {name for name, app in get_commands().items() if str(app).startswith("saas_kit.")}
+        expected = {path.stem for path in _commands()}
 
         assert set(re.findall(r"^## `(\w+)`", reference.commands(), re.MULTILINE)) == expected
 
     def test_every_app_has_a_row_in_the_readme(self):
-        expected = {config.name for config in apps.get_app_configs() if config.name.startswith("saas_kit.")}
+        configs = (ROOT / "src" / "saas_kit").glob("*/apps.py")
+        expected = {f"saas_kit.{path.parent.name}" for path in configs if path.parent.name != "core"}
 
         assert set(re.findall(r"^\| `(saas_kit\.\w+)`", README.read_text(), re.MULTILINE)) == expected
 
@@ -355,6 +370,16 @@ class TestTutorial:
 
         with _served(new_project, environment) as port:
             assert call(calls, f"http://127.0.0.1:{port}") == [201, 200, 201, 200, 400]
+
+
+class TestIsolateYourOwn:
+    def test_works_from_beginning_to_end(self, new_project, environment):
+        """Its files and commands, in their order, make an app that the prover finds nothing to say against."""
+        for block in _blocks(DOCS / "how-to" / "isolate-your-own.md"):
+            if block.path is not None:
+                _write(new_project, block)
+            elif block.language == "console":
+                _shell(block.text, new_project, environment)
 
 
 _ENDPOINT_TESTS = """
@@ -423,6 +448,10 @@ def _resolves(path: str) -> bool:
 def _modules(name: str) -> list[Any]:
     paths = sorted((ROOT / "src" / "saas_kit").glob(f"*/{name}.py"))
     return [importlib.import_module(f"saas_kit.{path.parent.name}.{name}") for path in paths]
+
+
+def _commands() -> list[Path]:
+    return list((ROOT / "src" / "saas_kit").glob("*/management/commands/[!_]*.py"))
 
 
 def _settings() -> set[str]:

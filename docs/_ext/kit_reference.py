@@ -18,15 +18,17 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any, cast
 
-from django.core.management import get_commands, load_command_class
+from django.core.management import find_commands, load_command_class
 from drf_spectacular.generators import SchemaGenerator
 
 import saas_kit
+from saas_kit import tenancy
 from saas_kit.api.exceptions import status_of
 from saas_kit.core.conf import all_settings
 from saas_kit.core.exceptions import SaasKitError
 from saas_kit.core.permissions import Level, registered
 from saas_kit.tenancy.roles import roles_granting, system_roles
+from saas_kit.testing import isolation
 from saas_kit.urls import router
 
 LINE_LENGTH = 100
@@ -95,8 +97,7 @@ def signals() -> str:
 def checks() -> str:
     """Every system check, with its message and its hint."""
     rows = []
-    for package in _packages("checks"):
-        module = import_module(f"{package}.checks")
+    for module in _check_modules():
         tree = ast.parse(inspect.getsource(module))
         for call in ast.walk(tree):
             if isinstance(call, ast.Call) and _name_of(call.func) in ("Error", "Warning", "CheckWarning"):
@@ -130,6 +131,31 @@ def errors() -> str:
     return _table(("error", "`code`", "status", "meaning", "in"), below(SaasKitError, 0))
 
 
+def mistakes() -> str:
+    """Every error that is none of the services': a mistake in the program."""
+    rows = []
+    for package in _packages("exceptions"):
+        module = import_module(f"{package}.exceptions")
+        for name, each in sorted(vars(module).items()):
+            own = inspect.isclass(each) and each.__module__ == module.__name__
+            if own and issubclass(each, Exception) and not issubclass(each, SaasKitError):
+                meaning = (inspect.getdoc(each) or "").replace("\n\n", " ").replace("\n", " ")
+                rows.append((f"`{name}`", _code(meaning), f"`{module.__name__}`"))
+    return _table(("error", "meaning", "in"), rows)
+
+
+def scoping() -> str:
+    """What sets the scope, and what tells it."""
+    return _members(tenancy, tenancy.__all__)
+
+
+def prover() -> str:
+    """What proves that an API is isolated."""
+    return _members(
+        isolation, ("assert_api_isolated", "prove", "IsolationProof", "Report", "Leak", "Unexercised")
+    )
+
+
 def services() -> str:
     """Every service, with its arguments and the errors that it raises."""
     parts = []
@@ -158,8 +184,9 @@ def fixtures() -> str:
     for node in tree.body:
         if isinstance(node, ast.FunctionDef) and "pytest.fixture" in map(ast.unparse, node.decorator_list):
             text, _, example = inspect.cleandoc(ast.get_docstring(node) or "").partition("::\n")
-            code = inspect.cleandoc(example)
-            parts += [f"## `{node.name}`\n", f"{_code(text)}:\n\n```python\n{code}\n```\n"]
+            code, *more = re.split(r"^(?=\S)", example, maxsplit=1, flags=re.MULTILINE)
+            parts += [f"### `{node.name}`\n", f"{_code(text)}:\n\n```python\n{inspect.cleandoc(code)}\n```\n"]
+            parts += [f"{_code(each)}\n" for each in more]
     return "\n".join(parts)
 
 
@@ -169,9 +196,9 @@ def commands() -> str:
     os.environ["COLUMNS"] = "100"
     try:
         parts = []
-        for name, app in sorted(get_commands().items()):
-            if str(app).startswith("saas_kit."):
-                command = load_command_class(app, name)
+        for package in _packages("management"):
+            for name in find_commands(import_module(f"{package}.management").__path__[0]):
+                command = load_command_class(package, name)
                 help_text = command.create_parser("manage.py", name).format_help()
                 own, _, _ = help_text.partition("  --version")
                 parts += [f"## `{name}`\n", f"{command.help}\n", f"```text\n{_without_stock(own)}\n```\n"]
@@ -211,8 +238,8 @@ def routes() -> str:
 BLOCKS: Mapping[str, Callable[[], str]] = {
     function.__name__: function
     for function in (
-        *(settings, permissions, roles, signals, checks, errors),
-        *(services, fixtures, commands, paths, routes),
+        *(settings, permissions, roles, signals, checks, errors, mistakes),
+        *(scoping, services, fixtures, prover, commands, paths, routes),
     )
 }
 
@@ -229,6 +256,28 @@ def _packages(module: str) -> list[str]:
         for each in pkgutil.iter_modules(saas_kit.__path__, "saas_kit.")
         if each.ispkg and _has_module(f"{each.name}.{module}") and each.name != "saas_kit.api"
     ]
+
+
+def _check_modules() -> list[Any]:
+    """Return the modules with system checks: ``checks`` of each package, and those that are named after a topic."""
+    return [
+        import_module(each.name)
+        for package in _packages("checks")
+        for each in pkgutil.iter_modules(import_module(package).__path__, f"{package}.")
+        if each.name.endswith((".checks", "_checks"))
+    ]
+
+
+def _members(module: Any, names: Sequence[str]) -> str:
+    """Return the public names of a module with their signatures and their docstrings."""
+    parts = []
+    for name in names:
+        member = getattr(module, name)
+        made = member.__init__ if inspect.isclass(member) and "__init__" in vars(member) else member
+        is_data = hasattr(member, "__dataclass_fields__")
+        signature = "" if is_data else f"```python\n{_signature_of(made, name=name)}\n```\n"
+        parts += [f"### `{name}`\n", *([signature] if signature else []), _prose(member)]
+    return "\n".join(parts)
 
 
 def _has_module(name: str) -> bool:
@@ -280,26 +329,31 @@ def _text_of(node: ast.expr, module: Any) -> str:
     return str(constant) if isinstance(constant, str | int) else "…"
 
 
-def _signature_of(function: Callable[..., Any]) -> str:
+def _signature_of(function: Callable[..., Any], *, name: str = "") -> str:
     node = cast("ast.FunctionDef", ast.parse(textwrap.dedent(inspect.getsource(function))).body[0])
     arguments = [
         _double_quoted(argument.replace("=", " = ", 1)) if ": " in argument else argument
         for argument in re.split(r", (?=\*|\w+: )", ast.unparse(node.args))
     ]
     returns = f" -> {ast.unparse(node.returns)}" if node.returns else ""
-    line = f"{node.name}({', '.join(arguments)}){returns}"
+    if node.name == "__init__":
+        # as it is called
+        arguments, returns = [each.removeprefix("self, ") for each in arguments if each != "self"], ""
+        arguments = [each for each in arguments if each]
+    name = name or node.name
+    line = f"{name}({', '.join(arguments)}){returns}"
     if len(line) <= LINE_LENGTH:
         return line
     lines = ",\n    ".join(arguments)
-    return f"{node.name}(\n    {lines},\n){returns}"
+    return f"{name}(\n    {lines},\n){returns}"
 
 
-def _prose(function: Callable[..., Any]) -> str:
+def _prose(function: Any) -> str:
     """Turn a docstring with its sections into Markdown."""
     text = inspect.getdoc(function) or ""
     lines = []
     for line in text.splitlines():
-        if line.rstrip() in ("Args:", "Raises:", "Returns:"):
+        if line.rstrip() in ("Args:", "Attributes:", "Raises:", "Returns:"):
             lines += [f"{line.strip()}", ""]
         elif match := re.match(r"    (\w+): (.*)", line):
             lines.append(f"- `{match[1]}`: {match[2]}")
