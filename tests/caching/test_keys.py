@@ -32,7 +32,7 @@ PATTERN = re.compile(
     rf"(?P<prefix>[\w.-]*):(?P<version>\d+):(?:g|t:(?P<tenant>{UUID_TEXT})):(?P<key>.+)", re.DOTALL
 )
 
-A, B = uuid4(), uuid4()
+A, B = UUID("01920000-0000-7000-8000-00000000000a"), UUID("01920000-0000-7000-8000-00000000000b")
 
 VALUES = {"key": "count", "keys": ["count"], "data": {"count": 1}, "value": 1, "default": 1}
 NO_KEY = {"clear", "aclear", "close", "aclose", "get_backend_timeout", "validate_key"}
