@@ -150,6 +150,33 @@ READS: dict[str, tuple[Callable[[Any], Any], Any, Any]] = {
         ["a1"],
         ["a1", "b1"],
     ),
+    "exclude across a reverse relation": (
+        lambda at: names(at.Note.objects.exclude(replies__name__in=["a2", "x"])),
+        ["a2"],
+        ["a2", "b1", "b2"],
+    ),
+    "exclude by what is B's": (
+        lambda at: names(at.Note.objects.exclude(replies__name="b2")),
+        ["a1", "a2"],
+        ["a1", "a2", "b2"],
+    ),
+    "exclude across relations there and back": (
+        lambda at: names(at.Note.objects.exclude(reply_to__replies__name="a2")),
+        ["a1"],
+        ["a1", "b1", "b2"],
+    ),
+    "exclude across two reverse relations": (
+        lambda at: names(
+            at.Note.objects.exclude(replies__replies__name="x").exclude(replies__reply_to__size=1)
+        ),
+        ["a2"],
+        ["a2", "b1", "b2"],
+    ),
+    "exclude one or the other": (
+        lambda at: names(at.Note.objects.exclude(Q(replies__name="b2") | Q(reply_to__name="a1"))),
+        ["a1"],
+        ["a1", "b2"],
+    ),
     "combined with |": (
         lambda at: names(at.Note.objects.filter(name="a1") | at.Note.objects.filter(pk=at.b1.pk)),
         ["a1"],

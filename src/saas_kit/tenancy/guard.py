@@ -113,12 +113,13 @@ class _Guarded:
 
 def _restricted(query: Any) -> Any:
     """Return the query with the conditions of the scope beside whatever it says, be that with AND, OR or NOT."""
-    if is_owned(query.model):
+    # as Django's compiler does; where exclude() has trimmed the first table of a subquery, it stays out
+    if is_owned(query.model) and not any(query.alias_refcount[alias] for alias in query.alias_map):
         query.get_initial_alias()
     owned = _owned_by_table()
     conditions: list[Any] = []
     for alias, table in query.alias_map.items():
-        if isinstance(table, BaseTable) and table.table_name in owned:
+        if query.alias_refcount[alias] and isinstance(table, BaseTable) and table.table_name in owned:
             model = owned[table.table_name]
             allowed = require_scope(model).organization_ids
             if allowed is not None:
