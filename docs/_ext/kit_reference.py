@@ -183,7 +183,10 @@ def fixtures() -> str:
     parts = []
     for node in tree.body:
         if isinstance(node, ast.FunctionDef) and "pytest.fixture" in map(ast.unparse, node.decorator_list):
-            text, _, example = inspect.cleandoc(ast.get_docstring(node) or "").partition("::\n")
+            text, colons, example = inspect.cleandoc(ast.get_docstring(node) or "").partition("::\n")
+            if not colons:
+                parts += [f"### `{node.name}`\n", f"{_code(text)}\n"]
+                continue
             code, *more = re.split(r"^(?=\S)", example, maxsplit=1, flags=re.MULTILINE)
             parts += [f"### `{node.name}`\n", f"{_code(text)}:\n\n```python\n{inspect.cleandoc(code)}\n```\n"]
             parts += [f"{_code(each)}\n" for each in more]
