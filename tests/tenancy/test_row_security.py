@@ -163,6 +163,30 @@ class TestStatements:
         with scope(b):
             assert model.objects.get().size == 1
 
+    def test_programs_in_the_database(self, way: Any, notes: Any) -> None:
+        """A block of code in a transaction runs in the present scope, not in that of an earlier statement."""
+        model, a, b = notes
+        with connected(**way) as using, using.cursor() as cursor:
+            with transaction.atomic():
+                with scope(a):
+                    assert names(using) == ["a1", "a2"]
+                with scope(b):
+                    cursor.execute("DO $$ BEGIN UPDATE widgets_note SET size = 7; END $$")
+                cursor.execute("DO $$ BEGIN UPDATE widgets_note SET size = 8; END $$")
+            with scope(a):
+                cursor.execute(
+                    "DO $$ BEGIN UPDATE widgets_note SET size = 9; END $$"
+                )  # alone it has no scope
+                cursor.execute(
+                    "VACUUM (ANALYZE) saas_kit_tenancy_account"
+                )  # which some statements cannot take
+        with unscoped(reason="test"):
+            assert [(each.name, each.size) for each in model.objects.order_by("name")] == [
+                ("a1", 1),
+                ("a2", 1),
+                ("b1", 7),
+            ]
+
     def test_leaves_nothing_behind(self, way: Any, notes: Any) -> None:
         """I20: after a statement, and after a transaction, the connection knows of no organization."""
         _, a, _ = notes

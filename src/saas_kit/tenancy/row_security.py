@@ -18,6 +18,8 @@ from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
+from django.core.exceptions import ImproperlyConfigured
+
 from saas_kit.core import context
 from saas_kit.core.context import Scope
 from saas_kit.tenancy.conf import TenancySettings
@@ -75,12 +77,16 @@ class ScopedExecution:
     ) -> Any:
         connection = details["connection"].connection
         text = sql if isinstance(sql, str) else sql.as_string(None)
-        if connection.info.transaction_status == _IDLE:
+        is_idle = connection.info.transaction_status == _IDLE
+        if is_idle:
             self._sent = ""
         if _ROLLS_BACK.match(text):
             self._sent = _UNKNOWN  # a savepoint takes the setting back to what it was
+            return execute(sql, params, many, details)
         wanted = EVERY if self.migrating else value_of(context.scope.get())
-        if wanted == self._sent or not _TOUCHES_ROWS.match(text):
+        # alone, what touches no rows may be something that refuses to run in a transaction
+        is_alone = is_idle and connection.autocommit
+        if wanted == self._sent or (is_alone and not _TOUCHES_ROWS.match(text)):
             return execute(sql, params, many, details)
         result = _execute_with(f"SET LOCAL {SETTING} = '{wanted}'", execute, sql, params, many, details)
         if connection.info.transaction_status != _IDLE:
@@ -123,10 +129,21 @@ def _composed(setting: str, sql: Any) -> Any:
 
 
 def watch_connection(*, connection: Any, **kwargs: object) -> None:
-    """Let a new connection send the scope along; a receiver of Django's ``connection_created``."""
-    if is_supported(connection) and execution_of(connection) is None and TenancySettings.ROW_LEVEL_SECURITY:
-        # the outermost, as a block that adds a wrapper takes away the last one at its end
-        connection.execute_wrappers.insert(0, ScopedExecution())
+    """
+    Let a new connection send the scope along; a receiver of Django's ``connection_created``.
+
+    Raises:
+        ImproperlyConfigured: Django talks to PostgreSQL through psycopg 2, which cannot do that.
+    """
+    if not is_on(connection) or execution_of(connection) is not None:
+        return
+    if not hasattr(connection.Database, "ClientCursor"):
+        raise ImproperlyConfigured(
+            "Row-level security needs psycopg 3. Install it: pip install 'django-saas-kit[postgres]'. "
+            "Or turn row-level security off: SAAS_KIT_TENANCY_ROW_LEVEL_SECURITY = False"
+        )
+    # the outermost, as a block that adds a wrapper takes away the last one at its end
+    connection.execute_wrappers.insert(0, ScopedExecution())
 
 
 def execution_of(connection: Any) -> ScopedExecution | None:
