@@ -89,7 +89,10 @@ class Bodies:
         if shape.get("format") not in (None, "int64", "int32"):
             return False
         name = _name_at(path)
-        return bool(name in _KEY_NAMES or _SUFFIX.search(name)) or self._model_named(name) is not None
+        if name in _KEY_NAMES or self._model_named(name) is not None:
+            return True
+        # a text may end so and be somebody else's number, as a "vat_id" is
+        return shape.get("type") == "integer" and _SUFFIX.search(name) is not None
 
     def model_at(self, path: Path, shape: Shape) -> Any:
         """Return the model whose row a place names; None where that is not known."""

@@ -12,7 +12,7 @@ from uuid import uuid4
 
 from django.core.cache import caches
 from django.test.utils import override_settings
-from django.urls import clear_url_caches
+from django.urls import clear_url_caches, get_resolver
 
 from saas_kit.tenancy import unscoped
 from saas_kit.testing.isolation.bodies import Bodies
@@ -123,6 +123,7 @@ def _settings(proof: IsolationProof) -> Iterator[None]:
         # a slow machine must not outlive its tokens
         "SAAS_KIT_AUTH_ACCESS_TOKEN_LIFETIME": timedelta(days=1),
     }
+    get_resolver().url_patterns  # noqa: B018 - the host's modules are loaded in the host's own order
     if proof.urlconf is not None:
         changed["ROOT_URLCONF"] = proof.urlconf
     with override_settings(**changed):
