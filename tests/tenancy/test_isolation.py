@@ -7,18 +7,20 @@ import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, ClassVar
 
 import pytest
 from django.apps import apps
 from django.core import checks
+from django.core.exceptions import ImproperlyConfigured
 from django.core.management import CommandError, call_command
 from django.db import connection, models
 from django.db.models.functions import Lower
 from django.test import override_settings
 from django.test.utils import isolate_apps
 
-from saas_kit.tenancy import isolation, policies
+from saas_kit.tenancy import isolation, policies, row_security
 from saas_kit.tenancy.guard import owned_models
 from saas_kit.tenancy.models import Membership, OrganizationOwned, OrganizationOwnedQuerySet
 
@@ -309,3 +311,13 @@ def test_says_what_a_database_without_policies_has(capsys: pytest.CaptureFixture
     out = capsys.readouterr().out
     assert "SQLite, which has no row-level security" in out
     assert "Nothing is missing" in out
+
+
+def test_psycopg_2_is_refused() -> None:
+    """A driver that cannot send the scope along is told of when it connects, instead of finding nothing for ever."""
+    old_driver = SimpleNamespace(vendor="postgresql", execute_wrappers=[], Database=SimpleNamespace())
+    with pytest.raises(ImproperlyConfigured, match="psycopg 3"):
+        row_security.watch_connection(connection=old_driver)
+    with override_settings(SAAS_KIT_TENANCY_ROW_LEVEL_SECURITY=False):
+        row_security.watch_connection(connection=old_driver)
+    assert old_driver.execute_wrappers == []
