@@ -23,6 +23,8 @@ _JSON = ("application/json", "application/x-www-form-urlencoded", "multipart/for
 def body_shape(route: Route, document: Mapping[str, Any]) -> Shape | None:
     """Return the shape of a route's body as JSON schema, with models where they are known; None of no body."""
     from_document = _document_shape(route, document)
+    if from_document is None and route.operation:
+        return None  # the document says that there is no body
     from_serializer = _serializer_shape(route)
     if from_document is None:
         return from_serializer
