@@ -218,13 +218,17 @@ def end_memberships(user: AbstractBaseUser, *, actor: AbstractBaseUser | None) -
             delete_account(account, actor=actor)
     alive = Membership.objects.filter(user=user, organization__deleted_at__isnull=True)
     for found_below in alive.select_related("organization").order_by("organization"):
-        organization = lock_organization(found_below.organization)
-        membership = _reread(found_below)
-        others = Membership.objects.in_organization(organization)
-        if membership.is_owner and others.exclude(pk=membership.pk).exists():
-            _keep_an_owner(membership, others)
-        with scope(organization):
-            _end(membership, actor)
+        with scope(found_below.organization):
+            _leave(found_below, actor)
+
+
+def _leave(found: Membership, actor: AbstractBaseUser | None) -> None:
+    organization = lock_organization(found.organization)
+    membership = _reread(found)
+    others = Membership.objects.in_organization(organization)
+    if membership.is_owner and others.exclude(pk=membership.pk).exists():
+        _keep_an_owner(membership, others)
+    _end(membership, actor)
 
 
 def _join(
