@@ -61,6 +61,7 @@ TOPICS = {
         ),
     },
     "tenancy/api": {"bases", "fields", "narrowing"},
+    "testing": {"isolation", "pytest_plugin"},
     "auth": {"addresses", "identity", "tokens"},
     "auth/api": {"authentication", "stock"},
 }

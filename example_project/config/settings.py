@@ -70,6 +70,8 @@ INSTALLED_APPS = [
     "allauth.socialaccount",
     "corsheaders",
 ]
+if DEBUG:
+    INSTALLED_APPS.append("saas_kit.testing")  # manage.py saas_kit_prove_isolation
 MIDDLEWARE = [
     "saas_kit.core.middleware.RequestContextMiddleware",
     "saas_kit.api.middleware.ProblemDetailsMiddleware",
