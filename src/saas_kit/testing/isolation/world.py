@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 from uuid import UUID, uuid4
 
 from django.apps import apps
@@ -178,8 +178,9 @@ class World:
                 side.organization, **{name: value for name, value in found.items() if value is not None}
             )
         for each in model._meta.local_many_to_many:
-            target: Any = each.related_model
-            if side.rows.get(target):
+            target, between = cast("Any", each.related_model), cast("Any", each.remote_field.through)
+            # a model of the host's own in between gets its rows as every other model does
+            if between._meta.auto_created and side.rows.get(target):
                 getattr(row, each.name).add(side.rows[target][0])
         rows.append(row)
         self._making.remove(model)
