@@ -14,7 +14,6 @@ from django.urls import include, path, reverse
 
 from saas_kit.core import context
 from saas_kit.tenancy import current_scope, scope, unscoped
-from saas_kit.tenancy.admin import AccountAdmin, OrganizationOwnedAdmin
 from saas_kit.tenancy.models import Account, get_organization_model
 
 pytestmark = [
@@ -351,6 +350,7 @@ class TestPages:
 @pytest.fixture
 def notes(settings):
     """A site of the host's own, with models of its own, that has the admin's usual pages too."""
+    from saas_kit.tenancy.admin import OrganizationOwnedAdmin
     from tests.hosts.full.widgets.models import Note, Shipment, Widget
 
     class Replies(admin.TabularInline):
@@ -564,6 +564,8 @@ class TestModelsOfTheHost:
 
     def test_choice_is_found_where_accounts_are_not_registered(self, notes, admin_client, make_organization):
         """The page of the usual site serves; a site that has accounts uses its own."""
+        from saas_kit.tenancy.admin import AccountAdmin
+
         address = _note_page("changelist")
         assert _leads_to_choice(admin_client.get(address)) == address
 

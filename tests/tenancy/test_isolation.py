@@ -12,6 +12,8 @@ from typing import Any, ClassVar
 
 import pytest
 from django.apps import apps
+from django.conf import settings as django_settings
+from django.contrib import admin
 from django.core import checks
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management import CommandError, call_command
@@ -30,7 +32,26 @@ FRESH = Path(__file__).parent / "unisolated" / "migrations"
 
 
 def _ids(*, tag: str = checks.Tags.compatibility, **kwargs: Any) -> set[str]:
-    return {str(each.id) for each in checks.run_checks(tags=[tag], **kwargs)}
+    return {str(each.id) for each in checks.run_checks(tags=[tag], **kwargs) if not each.is_silenced()}
+
+
+MIDDLEWARE = "saas_kit.tenancy.middleware.OrganizationMiddleware"
+OTHERS = [each for each in django_settings.MIDDLEWARE if each != MIDDLEWARE]
+MISTAKES: dict[str, tuple[str, dict[str, Any]]] = {
+    "models that point to what is an organization's": (
+        "saas_kit_tenancy.W008",
+        {"SILENCED_SYSTEM_CHECKS": []},
+    ),
+    "references are not isolated": (
+        "saas_kit_tenancy.W009",
+        {"MIGRATION_MODULES": {"widgets": "tests.tenancy.unisolated.migrations"}},
+    ),
+    "middleware for sessions is missing": ("saas_kit_tenancy.W031", {"MIDDLEWARE": OTHERS}),
+    "middleware for sessions comes too early": (
+        "saas_kit_tenancy.W031",
+        {"MIDDLEWARE": [MIDDLEWARE, *OTHERS]},
+    ),
+}
 
 
 class TestModels:
@@ -80,6 +101,31 @@ class TestModels:
             ]
             note._meta._expire_cache()
             del note.everything
+
+    @pytest.mark.parametrize(("check_id", "values"), MISTAKES.values(), ids=MISTAKES)
+    def test_mistake_is_reported(self, settings: Any, check_id: str, values: dict[str, Any]) -> None:
+        """Each mistake has its id, and a hint that can be followed; the settings of the host are without fault."""
+        assert check_id not in _ids()
+        for name, value in values.items():
+            setattr(settings, name, value)
+
+        found = [each for each in checks.run_checks(tags=[checks.Tags.compatibility]) if each.id == check_id]
+
+        assert [each for each in found if not each.is_silenced()]
+        assert all(each.hint and each.msg for each in found)
+
+    def test_admin_that_hides_whose_rows_it_shows(self) -> None:
+        """W030: a page of tenant-owned rows says whose they are."""
+        team = apps.get_model("saas_kit_teams.Team")
+        usual = type(admin.site.get_model_admin(team))
+        assert "saas_kit_tenancy.W030" not in _ids()
+        admin.site.unregister(team)
+        admin.site.register(team)
+        try:
+            assert "saas_kit_tenancy.W030" in _ids()
+        finally:
+            admin.site.unregister(team)
+            admin.site.register(team, usual)
 
     def test_references_and_links(self) -> None:
         """Foreign keys to tenant-owned rows and to memberships count; links without an organization are named."""

@@ -9,9 +9,10 @@ from django.core.cache import cache
 
 from saas_kit.tenancy.models import Account
 from saas_kit.testing.isolation import IsolationProof, assert_api_isolated, prove
-from tests.testing.careless import PROOF
 
 pytestmark = [pytest.mark.hosts("full"), pytest.mark.django_db]
+
+PROOF = IsolationProof(urlconf="tests.testing.careless", prefix="/careful/")
 
 
 class TestClean:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 from django.urls import get_resolver
 
+from saas_kit.tenancy.models import get_organization_model
 from saas_kit.testing.isolation.routes import discover
 from saas_kit.testing.isolation.shapes import body_shape, query_shapes
-from tests.hosts.full.widgets.models import Widget
 
 pytestmark = pytest.mark.hosts("full")
 
@@ -80,4 +80,4 @@ class TestShapes:
         shapes = query_shapes(route, {})
 
         assert set(shapes) == {"organization", "size"}
-        assert shapes["organization"]["x-model"] is Widget._meta.get_field("organization").related_model
+        assert shapes["organization"]["x-model"] is get_organization_model()
