@@ -328,6 +328,27 @@ class TestInstances:
 
         assert [each.name for each in existing(model)] == ["a2", "b1"]
 
+    def test_deletes_what_the_row_says(self, notes):
+        """An instance that was given another organization by hand does not open the door to its row."""
+        model, a, b = notes
+        theirs = existing(model)[-1]
+
+        with scope(a), pytest.raises(OutOfScope):
+            model(pk=theirs.pk, organization_id=a.pk).delete()
+        with scope(b):
+            assert model(pk=theirs.pk, organization_id=b.pk).delete()[0] == 1
+
+    def test_a_bulk_insert_that_moves_rows_is_refused(self, notes):
+        """The organization is among what a conflict may not update, in one's own scope too."""
+        model, a, _ = notes
+        with scope(a), pytest.raises(OrganizationFixed):
+            model.objects.bulk_create(
+                [model(name="x")],
+                update_conflicts=True,
+                unique_fields=["organization", "id"],
+                update_fields=["name", "organization"],
+            )
+
     def test_a_new_row_takes_the_scope(self, notes):
         """`save()` of a new row fills the organization from the scope."""
         model, a, b = notes

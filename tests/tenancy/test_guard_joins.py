@@ -262,3 +262,20 @@ def _team_memberships() -> Any:
     from saas_kit.teams.models import TeamMembership
 
     return TeamMembership.objects.all()
+
+
+class TestEmptyScope:
+    def test_joins_nothing(self, make_team_membership: Any) -> None:
+        """Somebody who is in no organization finds the rows that belong to nobody, and nothing joined to them."""
+        from saas_kit.tenancy.models import Membership
+
+        with unscoped(reason="test"):
+            placed = make_team_membership(role="lead")
+        memberships = Membership.objects.filter(pk=placed.membership_id)
+        names = memberships.values_list("team_memberships__role", flat=True)
+
+        with scope([]):
+            assert list(names.all()) == [None]
+            assert not memberships.filter(team_memberships__role="lead").exists()
+        with scope(placed.organization_id):
+            assert list(names.all()) == ["lead"]

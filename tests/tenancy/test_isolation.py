@@ -22,7 +22,7 @@ from django.db.models.functions import Lower
 from django.test import override_settings
 from django.test.utils import isolate_apps
 
-from saas_kit.tenancy import isolation, policies, row_security
+from saas_kit.tenancy import guard, isolation, isolation_checks, policies, row_security
 from saas_kit.tenancy.guard import owned_models
 from saas_kit.tenancy.models import Membership, OrganizationOwned, OrganizationOwnedQuerySet
 
@@ -148,6 +148,26 @@ class TestModels:
         assert isolation.references_of(Shelf) == {}
         assert isolation.shared_links(Book) == ["shelves"]
 
+    def test_a_table_that_inherits_its_organization(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """E009: no policy could hold a table without the column, so that such a model is an error."""
+        with isolate_apps("tests.hosts.full.widgets") as isolated:
+
+            class Parent(OrganizationOwned):
+                class Meta:
+                    app_label = "widgets"
+
+            class Child(Parent):
+                holder = models.ForeignKey(Membership, models.CASCADE)
+
+                class Meta:
+                    app_label = "widgets"
+
+            assert isolation.references_of(Child) == {}
+            assert isolation.inheriting_models() == []
+            monkeypatch.setattr(guard, "apps", isolated)
+            assert isolation.inheriting_models() == [Child]
+            assert [each.id for each in isolation_checks.check_inheritance()] == ["saas_kit_tenancy.E009"]
+
     def test_uniques(self) -> None:
         """I22: a unique key begins with the organization, or has a reference that cannot leave it."""
         with isolate_apps("tests.hosts.full.widgets"):
@@ -253,6 +273,11 @@ BROKEN = {
     "a view with its owner's rights": ("CREATE VIEW leak AS SELECT * FROM widgets_note", "leak", "is a view"),
     "a materialized view": (
         "CREATE MATERIALIZED VIEW leak AS SELECT * FROM widgets_note",
+        "leak",
+        "is a materialized view",
+    ),
+    "a materialized view of a view": (
+        "CREATE VIEW v WITH (security_invoker) AS TABLE widgets_note; CREATE MATERIALIZED VIEW leak AS TABLE v",
         "leak",
         "is a materialized view",
     ),

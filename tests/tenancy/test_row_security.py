@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.core.signals import request_started
 from django.db import IntegrityError, ProgrammingError, connection, connections, transaction
 from django.test import override_settings
 
 from saas_kit.core.context import Scope, fresh_context
-from saas_kit.tenancy import policies, row_security, scope, unscoped
+from saas_kit.tenancy import policies, receivers, row_security, scope, unscoped
 from saas_kit.tenancy.guard import owned_models
 
 pytestmark = [
@@ -187,6 +188,24 @@ class TestStatements:
                 ("b1", 7),
             ]
 
+    @pytest.mark.parametrize(
+        "statement",
+        ["ROLLBACK TO SAVEPOINT s", "/* tag */ ROLLBACK TO SAVEPOINT s", "SELECT 1; ROLLBACK TO SAVEPOINT s"],
+    )
+    def test_after_a_rollback_by_hand(self, way: Any, notes: Any, statement: str) -> None:
+        """A rollback takes the setting back to a wider scope; the next statement has its own again."""
+        if "server_side_binding" in str(way) and ";" in statement:
+            pytest.skip("parameters that the server binds take one statement at a time")
+        _, a, _ = notes
+        with connected(**way) as using, transaction.atomic():
+            with unscoped(reason="test"), using.cursor() as cursor:
+                assert len(names(using)) == 3
+                cursor.execute("SAVEPOINT s")
+            with scope(a), using.cursor() as cursor:
+                assert names(using) == ["a1", "a2"]
+                cursor.execute(statement)
+                assert names(using) == ["a1", "a2"]
+
     def test_leaves_nothing_behind(self, way: Any, notes: Any) -> None:
         """I20: after a statement, and after a transaction, the connection knows of no organization."""
         _, a, _ = notes
@@ -337,6 +356,18 @@ class TestPolicies:
                 assert names() == ["a1", "a2", "b1"]
         finally:
             policies.sync_policies(connection)
+        assert names() == []
+
+
+class TestMigrating:
+    def test_ends_with_the_next_request_where_migrate_failed(self, notes: Any) -> None:
+        """Migrations see all rows; a run that failed leaves that to nobody who is answered in the process."""
+        assert names() == []
+        receivers.see_all_rows(using="default")
+        assert names() == ["a1", "a2", "b1"]
+
+        request_started.send(sender=None)
+
         assert names() == []
 
 

@@ -10,7 +10,7 @@ from uuid import UUID, uuid4
 import pytest
 
 from saas_kit.core.context import fresh_context
-from saas_kit.tenancy.scoping import current_scope, scope, unscoped
+from saas_kit.tenancy.scoping import current_scope, scope, unscoped, within_organization
 
 pytestmark = pytest.mark.without_scope
 
@@ -136,9 +136,9 @@ class TestScope:
             async with manager:
                 yield 1
 
-        with pytest.raises(TypeError, match="yield"):
+        with pytest.raises(TypeError, match="generator"):
             next(rows())
-        with pytest.raises(TypeError, match="yield"):
+        with pytest.raises(TypeError, match="generator"):
             asyncio.run(anext(async_rows()))
         for function in (rows, async_rows):
             with pytest.raises(TypeError, match="generator"):
@@ -167,3 +167,28 @@ class TestUnscoped:
 
         assert [each.args[0] for each in caplog.records] == ["count all", "nightly report"]
         assert all("test_scoping.py:" in each.getMessage() for each in caplog.records)
+
+
+def test_takes_organizations_only():
+    """Whatever else has a key is refused, so that a mistake does not become a scope that finds nothing."""
+    from saas_kit.tenancy.models import Account
+
+    for wrong in (Account(name="x"), "acme", [Account(name="x")], None):
+        with pytest.raises(TypeError):
+            scope(wrong)
+
+
+def test_a_service_needs_an_organization():
+    """A row without an organization gives none; an organization, and a row of one, do."""
+    from saas_kit.tenancy.models import Membership, get_organization_model
+
+    @within_organization
+    def look(subject):
+        return current_scope().only
+
+    organization = get_organization_model()(name="x")
+    assert look(organization) == organization.pk
+    assert look(Membership(organization=organization)) == organization.pk
+    assert look(subject=organization) == organization.pk
+    with pytest.raises(TypeError):
+        look(Membership())

@@ -14,6 +14,7 @@ from celery.signals import before_task_publish, task_postrun, task_prerun
 from django.db import transaction
 
 from saas_kit.tenancy.background import KEY, carrying, to_carry
+from saas_kit.tenancy.receivers import stop_seeing_all_rows
 
 # By the id of the request, which lives until its task ends.
 _entered: dict[int, AbstractContextManager[None]] = {}
@@ -70,6 +71,8 @@ def _pinned(signature: Any, facts: dict[str, Any] | None) -> Any:
 def _enter(task: Any, **kwargs: Any) -> None:
     # An eager task has no message: it is run where it is called.
     facts = to_carry() if task.request.is_eager else _facts_of(task.request)
+    if not task.request.is_eager:
+        stop_seeing_all_rows()  # which a failed `migrate` in this process may have left
     entered = carrying(facts, name=task.name)
     entered.__enter__()
     _entered[id(task.request)] = entered

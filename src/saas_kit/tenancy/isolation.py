@@ -50,7 +50,13 @@ def unguarded_managers(model: type[models.Model]) -> list[str]:
 
 
 def references_of(model: type[models.Model]) -> dict[str, type[models.Model]]:
-    """Return a model's own foreign keys that could point at another organization's row, with what they point to."""
+    """
+    Return a model's own foreign keys that could point at another organization's row, with what they point to.
+
+    A table without the organization's column has none that a composite key could be made of.
+    """
+    if not policies.has_own_column(model):
+        return {}
     return {
         field.name: field.related_model
         for field in model._meta.local_fields
@@ -72,6 +78,11 @@ def shared_links(model: type[models.Model]) -> list[str]:
         if cast("Any", field.remote_field.through)._meta.auto_created
         and _has_composite_key(field.related_model)
     ]
+
+
+def inheriting_models() -> list[type[models.Model]]:
+    """Return the tenant-owned models whose organization is in a parent's table, so that their own has no policy."""
+    return [model for model in owned_models() if not policies.has_own_column(model)]
 
 
 def models_outside() -> list[type[models.Model]]:
@@ -170,14 +181,18 @@ WHERE k.contype IN ('u', 'f') AND c.relname = ANY (%s) AND pg_table_is_visible(c
 """
 
 _VIEWS = """
-SELECT DISTINCT v.relname, v.relkind::text FROM pg_class v
-JOIN pg_rewrite r ON r.ev_class = v.oid
-JOIN pg_depend d ON d.classid = 'pg_rewrite'::regclass AND d.objid = r.oid AND d.refclassid = 'pg_class'::regclass
-JOIN pg_class t ON t.oid = d.refobjid
-WHERE t.relname = ANY (%s) AND pg_table_is_visible(t.oid) AND v.oid <> t.oid
-AND (v.relkind = 'm' OR (v.relkind = 'v' AND NOT COALESCE(
+WITH RECURSIVE dependent AS (
+    SELECT oid FROM pg_class WHERE relname = ANY (%s) AND relkind IN ('r', 'p') AND pg_table_is_visible(oid)
+    UNION
+    SELECT r.ev_class FROM dependent t
+    JOIN pg_depend d ON d.refclassid = 'pg_class'::regclass AND d.refobjid = t.oid
+        AND d.classid = 'pg_rewrite'::regclass
+    JOIN pg_rewrite r ON r.oid = d.objid
+)
+SELECT v.relname, v.relkind::text FROM pg_class v JOIN dependent USING (oid)
+WHERE v.relkind = 'm' OR (v.relkind = 'v' AND NOT COALESCE(
     (SELECT lower(o.option_value) IN ('true', 'on', '1', 'yes') FROM pg_options_to_table(v.reloptions) o
-     WHERE o.option_name = 'security_invoker'), false)))
+     WHERE o.option_name = 'security_invoker'), false))
 ORDER BY 1
 """
 
@@ -225,6 +240,11 @@ def _tables() -> list[str]:
 
 
 def _inspect_policies(connection: Any) -> Iterator[Finding]:
+    for model in inheriting_models():
+        remedy = "Let it derive from an abstract model, or point to the other by a OneToOneField."
+        yield Finding(
+            model._meta.db_table, "has its organization in the table of a parent, and no policy", remedy
+        )
     present = policies.read_security(connection, _tables())
     for model, mode in policies.protected_models():
         table = model._meta.db_table

@@ -46,6 +46,19 @@ def check_references(**kwargs: object) -> list[CheckMessage]:
     ]
 
 
+def check_inheritance(**kwargs: object) -> list[CheckMessage]:
+    """E009: the table of a tenant-owned model has the organization itself, or nothing could hold it to one."""
+    return [
+        Error(
+            f"{model._meta.label} inherits its organization from another table, so no policy holds its own.",
+            hint="Let it derive from an abstract model, or point to the other model by a OneToOneField.",
+            obj=model,
+            id="saas_kit_tenancy.E009",
+        )
+        for model in isolation.inheriting_models()
+    ]
+
+
 def check_links(**kwargs: object) -> list[CheckMessage]:
     """E010: what links two tenant-owned rows belongs to an organization itself."""
     return [
@@ -145,6 +158,7 @@ def check_role(databases: Sequence[str] | None = None, **kwargs: object) -> list
 ALL = (
     check_managers,
     check_references,
+    check_inheritance,
     check_links,
     check_models_outside,
     check_uniques,

@@ -17,6 +17,7 @@ from saas_kit.core.models import AliveManager, Identified, SoftDeletable, SoftDe
 from saas_kit.core.permissions import Level
 from saas_kit.tenancy.access import get_access
 from saas_kit.tenancy.conf import organization_model
+from saas_kit.tenancy.exceptions import OutOfScope
 from saas_kit.tenancy.guard import GuardedQuerySet, ScopedQuerySet, require_in_scope
 from saas_kit.tenancy.roles import OWNER, Role, get_role, roles_granting
 
@@ -177,6 +178,8 @@ class AbstractOrganization(Identified, Timestamped, SoftDeletable):
     Point ``SAAS_KIT_TENANCY_ORGANIZATION_MODEL`` to the subclass before the first migration.
     """
 
+    is_organization: ClassVar[bool] = True
+
     account = models.ForeignKey(
         "saas_kit_tenancy.Account",
         on_delete=models.CASCADE,
@@ -329,5 +332,8 @@ class OrganizationOwned(Identified, Timestamped):
             ScopeRequired: There is no scope.
             OutOfScope: It belongs to another organization.
         """
-        require_in_scope(self)  # Django deletes a lone row by its key, past every manager
+        require_in_scope(self)
+        # Django deletes a lone row by its key, past every manager: the row must be what the instance says
+        if not type(self)._base_manager.using(using or self._state.db).filter(pk=self.pk).exists():
+            raise OutOfScope(type(self))
         return super().delete(using, keep_parents)

@@ -38,7 +38,8 @@ _TOUCHES_ROWS = re.compile(
     r"(?:\s|/\*.*?\*/|--[^\n]*\n|\()*(?:SELECT|INSERT|UPDATE|DELETE|WITH|MERGE|VALUES|TABLE|EXPLAIN)\b",
     re.IGNORECASE | re.DOTALL,
 )
-_ROLLS_BACK = re.compile(r"\s*ROLLBACK\b", re.IGNORECASE)
+_ROLLS_BACK = re.compile(r"(?:\s|/\*.*?\*/|--[^\n]*\n)*(?:ROLLBACK|ABORT)\b", re.IGNORECASE | re.DOTALL)
+_MAY_ROLL_BACK = re.compile(r"\b(?:ROLLBACK|ABORT)\b", re.IGNORECASE)
 
 
 def is_supported(connection: Any) -> bool:
@@ -87,10 +88,12 @@ class ScopedExecution:
         # alone, what touches no rows may be something that refuses to run in a transaction
         is_alone = is_idle and connection.autocommit
         if wanted == self._sent or (is_alone and not _TOUCHES_ROWS.match(text)):
+            if _MAY_ROLL_BACK.search(text):
+                self._sent = _UNKNOWN
             return execute(sql, params, many, details)
         result = _execute_with(f"SET LOCAL {SETTING} = '{wanted}'", execute, sql, params, many, details)
         if connection.info.transaction_status != _IDLE:
-            self._sent = wanted
+            self._sent = _UNKNOWN if _MAY_ROLL_BACK.search(text) else wanted
         return result
 
 

@@ -53,8 +53,8 @@ class _ScopeManager:
     def _enter(self, frame: FrameType) -> None:
         if frame.f_code.co_flags & _GENERATORS:
             raise TypeError(
-                "A scope around a yield would reach whoever consumes the generator; "
-                "set it where the generator is consumed."
+                "A scope in a generator could reach whoever consumes it; set it where the generator is consumed, "
+                "or in a function that the generator calls."
             )
         _push(self._scope)
 
@@ -173,11 +173,13 @@ def within_organization(function: FunctionT) -> FunctionT:
 
 
 def _place_of(subject: Any) -> Any:
-    return getattr(subject, "organization_id", None) or subject
+    if getattr(subject, "is_organization", False) or not hasattr(subject, "organization_id"):
+        return subject
+    return subject.organization_id
 
 
 def _key_of(organization: Any) -> UUID:
-    key = organization if isinstance(organization, UUID) else getattr(organization, "pk", None)
+    key = organization.pk if getattr(organization, "is_organization", False) else organization
     if not isinstance(key, UUID):
         raise TypeError(f"A scope takes organizations or their keys, not {type(organization).__name__}.")
     return key

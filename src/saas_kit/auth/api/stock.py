@@ -12,7 +12,9 @@ from django.apps import apps
 
 if not apps.is_installed("rest_framework.authtoken"):
     api_settings.defaults["TOKEN_MODEL"] = None
-    api_settings.__dict__.pop("TOKEN_MODEL", None)  # kept there by whoever asked before, as a schema generator does
+    api_settings.__dict__.pop(
+        "TOKEN_MODEL", None
+    )  # kept there by whoever asked before, as a schema generator does
 
 from dj_rest_auth.views import LoginView, LogoutView, UserDetailsView
 

@@ -48,7 +48,10 @@ def enter_scope(request: Request) -> None:
 
 def narrow_to(organization: AbstractOrganization) -> None:
     """Let the rest of the request touch one organization only."""
-    context.scope.set(Scope(frozenset((organization.pk,))))
+    held = context.scope.get()
+    # the block that it is done in, if any, ends as it would have
+    outer = None if held is None else held.outer
+    context.scope.set(Scope(frozenset((organization.pk,)), outer=outer))
 
 
 def active_organization(request: Request) -> AbstractOrganization | None:
