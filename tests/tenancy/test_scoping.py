@@ -192,3 +192,18 @@ def test_a_service_needs_an_organization():
     assert look(subject=organization) == organization.pk
     with pytest.raises(TypeError):
         look(Membership())
+
+
+@pytest.mark.hosts("full", "default_user", "custom_organization")
+def test_a_request_that_narrows_inside_a_block_gives_the_scope_back():
+    """What a view sets around finding its object ends where the block ends."""
+    from saas_kit.tenancy.api.narrowing import narrow_to
+    from saas_kit.tenancy.models import get_organization_model
+
+    organization = get_organization_model()(name="x")
+    with scope([A, B]):
+        with unscoped(reason="test"):
+            narrow_to(organization)
+            assert ids() == {organization.pk}
+        assert ids() == {A, B}
+    assert current_scope() is None

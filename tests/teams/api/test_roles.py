@@ -1,4 +1,4 @@
-"""Who may do what with teams and their members (I24, I25, I26, I38)."""
+"""Who may do what with teams and their members (I24, I25, I26, I38, T7)."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ DELETE teams/{team_id}/members/{id}/ 401 404 403 403 204 204 204 403 404 204 204
 
 @pytest.mark.parametrize("operation", TEAMS, ids=lambda operation: operation.name)
 def test_status_for_each_caller(operation: Operation, world: World, caplog: Any) -> None:
-    """I24, I26, I38: each caller gets the status that is written down, and a refusal changes nothing."""
+    """I24, I26, I38, T7: each caller gets the status that is written down, and a refusal changes nothing."""
     expected = MATRIX[operation.name]
 
     assert statuses_of(operation, world, list(expected), caplog) == expected

@@ -1,4 +1,4 @@
-"""Who may do what with accounts, organizations and their members (I24, I25, I26, I38)."""
+"""Who may do what with accounts, organizations and their members (I24, I25, I26, I38, T7)."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ GET    permissions/                                  401 200 200 200 200 200 200
 
 @pytest.mark.parametrize("operation", TENANCY, ids=lambda operation: operation.name)
 def test_status_for_each_caller(operation: Operation, world: World, caplog: Any) -> None:
-    """I24, I26, I38: each caller gets the status that is written down, and a refusal changes nothing."""
+    """I24, I26, I38, T7: each caller gets the status that is written down, and a refusal changes nothing."""
     expected = MATRIX[operation.name]
 
     assert statuses_of(operation, world, list(expected), caplog) == expected

@@ -1,4 +1,4 @@
-"""Who may do what with people (I24, I25, I26, I38), and what anybody may do without signing in."""
+"""Who may do what with people (I24, I25, I26, I38, T7), and what anybody may do without signing in."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ TABLES = ("accounts/", "organizations/", "permissions/", "teams/", "users/", "au
 
 @pytest.mark.parametrize("operation", USERS, ids=lambda operation: operation.name)
 def test_status_for_each_caller(operation: Operation, world: World, caplog: Any) -> None:
-    """I24, I26, I38: each caller gets the status that is written down, and a refusal changes nothing."""
+    """I24, I26, I38, T7: each caller gets the status that is written down, and a refusal changes nothing."""
     expected = MATRIX[operation.name]
 
     assert statuses_of(operation, world, list(expected), caplog) == expected
