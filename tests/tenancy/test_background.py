@@ -8,7 +8,7 @@ import logging
 import pickle
 from importlib.util import find_spec
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 from asgiref.sync import async_to_sync
@@ -21,7 +21,7 @@ from saas_kit.tenancy.exceptions import ScopeRequired
 
 pytestmark = pytest.mark.without_scope
 
-A, B = uuid4(), uuid4()
+A, B = UUID("01920000-0000-7000-8000-00000000000a"), UUID("01920000-0000-7000-8000-00000000000b")
 
 
 class TestCarrying:

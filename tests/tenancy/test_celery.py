@@ -29,7 +29,7 @@ from tests.tenancy import celery_app as tasks
 
 pytestmark = pytest.mark.without_scope
 
-A, B = uuid4(), uuid4()
+A, B = UUID("01920000-0000-7000-8000-00000000000a"), UUID("01920000-0000-7000-8000-00000000000b")
 NOTHING = {"organizations": None, "everywhere": None, "actor": None, "request": None}
 PATIENCE = 60.0  # seconds, for a machine that is busy with other things
 POOLS = ("prefork", "threads")
