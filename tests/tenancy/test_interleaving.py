@@ -485,9 +485,9 @@ class TestCode:
             with unscoped(reason="the test"):
                 yield 1
 
-        with pytest.raises(TypeError, match="yield"), within():
+        with pytest.raises(TypeError, match="generator"), within():
             pass
-        with pytest.raises(TypeError, match="yield"):
+        with pytest.raises(TypeError, match="generator"):
             list(rows())
         assert current_scope() is None
         with scope(A):
