@@ -15,6 +15,18 @@ from django.test import Client
 pytest_plugins = ["saas_kit.testing.pytest_plugin"]
 
 
+@pytest.fixture(scope="session")
+def django_db_setup(django_db_setup: None, django_db_blocker: Any) -> Iterator[None]:
+    """Make the database of the run, and end what threads have left open there before it is dropped."""
+    yield
+    if connection.vendor == "postgresql":
+        with django_db_blocker.unblock(), connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+                "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+            )
+
+
 @pytest.fixture(autouse=True)
 def _all_rows_unless_marked(request: pytest.FixtureRequest) -> None:
     """Let a test look at all rows; ``without_scope`` marks the tests that are about scopes."""
