@@ -194,8 +194,6 @@ class TestStatements:
     )
     def test_after_a_rollback_by_hand(self, way: Any, notes: Any, statement: str) -> None:
         """A rollback takes the setting back to a wider scope; the next statement has its own again."""
-        if "server_side_binding" in str(way) and ";" in statement:
-            pytest.skip("parameters that the server binds take one statement at a time")
         _, a, _ = notes
         with connected(**way) as using, transaction.atomic():
             with unscoped(reason="test"), using.cursor() as cursor:
