@@ -36,8 +36,8 @@ class Team(OrganizationOwned, SoftDeletable):
     slug = models.CharField(_("slug"), max_length=63, validators=[slug_validator])
     description = models.TextField(_("description"), max_length=2000, blank=True, default="")
 
-    objects = AliveManager.from_queryset(TeamQuerySet)()  # type: ignore[assignment]
-    all_objects = models.Manager.from_queryset(TeamQuerySet)()  # type: ignore[assignment]
+    objects = AliveManager.from_queryset(TeamQuerySet)()
+    all_objects = models.Manager.from_queryset(TeamQuerySet)()
 
     class Meta:
         verbose_name = _("team")
