@@ -1,0 +1,11 @@
+"""Sign-in over HTTP."""
+
+from __future__ import annotations
+
+from saas_kit.auth.api.views.bases import AuthView
+from saas_kit.auth.api.views.me import MeView
+from saas_kit.auth.api.views.registration import RegisterView
+from saas_kit.auth.api.views.sign_in import LoginView, RefreshView
+from saas_kit.auth.api.views.sign_out import LogoutAllView, LogoutView
+
+__all__ = ["AuthView", "LoginView", "LogoutAllView", "LogoutView", "MeView", "RefreshView", "RegisterView"]

@@ -1,0 +1,45 @@
+"""What the views of sign-in share."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from django.contrib.auth.base_user import AbstractBaseUser
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from saas_kit.api.views import ApiView
+from saas_kit.auth import services
+from saas_kit.auth.api.authentication import SessionTokenAuthentication
+from saas_kit.auth.services import Tokens
+
+
+class AuthView(ApiView):
+    """
+    What the views of sign-in share: they take the kit's tokens whatever the host's other views take.
+
+    They are of use to somebody whose token is bound to an organization that they have left.
+    """
+
+    tags = ["Authentication"]
+    needs_no_organization = True
+    authentication_classes: ClassVar[tuple[type[SessionTokenAuthentication], ...]] = (
+        SessionTokenAuthentication,
+    )
+
+
+def open_session(user: AbstractBaseUser, request: Request) -> Tokens:
+    """Open a session on the device that a request comes from."""
+    return services.open_session(
+        user,
+        ip_address=request.META.get("REMOTE_ADDR"),
+        user_agent=request.META.get("HTTP_USER_AGENT", ""),
+        request=request._request,
+    )
+
+
+def tokens_response(view: Any, code: int, user: AbstractBaseUser, tokens: Tokens, **more: Any) -> Response:
+    """Answer somebody's tokens, in the shape of the view's ``output_serializer_classes``."""
+    answer = {"access": tokens.access, "refresh": tokens.refresh, "user": user, **more}
+    serializer_class = view.output_serializer_classes["post"]
+    return Response(serializer_class(answer, context=view.get_serializer_context()).data, status=code)

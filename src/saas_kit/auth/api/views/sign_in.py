@@ -1,0 +1,97 @@
+"""Signing in, and getting the next tokens."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from django.contrib.auth import authenticate
+from django.contrib.auth.base_user import AbstractBaseUser
+from django.db import transaction
+from django.views.decorators.debug import sensitive_variables
+from rest_framework import status
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.serializers import BaseSerializer
+
+from saas_kit.api.views import GenericApiView
+from saas_kit.auth import services
+from saas_kit.auth.api import stock
+from saas_kit.auth.api.serializers import (
+    LoginAnswerSerializer,
+    LoginSerializer,
+    RefreshSerializer,
+    TokensSerializer,
+)
+from saas_kit.auth.api.views.bases import AuthView, open_session, tokens_response
+from saas_kit.auth.exceptions import InvalidCredentials
+from saas_kit.auth.services import Tokens
+from saas_kit.core.permissions import Access
+
+
+class LoginView(AuthView, stock.LoginView):
+    """
+    Sign in with an address and a password.
+
+    ``output_serializer_classes`` says what is answered; it gets the tokens and the ``user``.
+    """
+
+    authentication_classes = ()
+    required_permissions = {"post": Access.PUBLIC}
+    serializer_class = LoginSerializer
+    output_serializer_classes: ClassVar[Mapping[str, type[BaseSerializer[Any]]]] = {
+        "post": LoginAnswerSerializer
+    }
+    operation_name = "auth_login"
+    summaries = {"post": "Sign in"}
+    descriptions = {
+        "post": "Get a pair of tokens. What is wrong with credentials is not said: an unknown address, a wrong "
+        "password and a deactivated person are answered alike."
+    }
+    extra_errors = {"post": (401,)}
+
+    @sensitive_variables("credentials")
+    def login(self) -> None:
+        credentials = self.serializer.validated_data
+        if "email" in credentials:
+            credentials = {name: value for name, value in credentials.items() if name != "username"}
+        user = authenticate(self.request._request, **credentials)
+        if user is None:
+            raise InvalidCredentials
+        self.user: AbstractBaseUser = user
+        self.tokens = open_session(self.user, self.request)
+
+    def get_response(self) -> Response:
+        return tokens_response(self, status.HTTP_200_OK, self.user, self.tokens, mfa_required=False)
+
+
+class RefreshView(AuthView, GenericApiView):
+    """Take a refresh token for the next pair."""
+
+    authentication_classes = ()
+    required_permissions = {"post": Access.PUBLIC}
+    serializer_class = RefreshSerializer
+    output_serializer_classes = {"post": TokensSerializer}
+    operation_name = "auth_refresh"
+    summaries = {"post": "Refresh the tokens"}
+    descriptions = {
+        "post": "Take a refresh token for the next pair. Each is good once. Sending one that was just replaced is "
+        "refused; sending it later ends the whole session, because one of the two senders is a thief."
+    }
+    extra_errors = {"post": (401,)}
+
+    @classmethod
+    def as_view(cls, **initkwargs: Any) -> Any:
+        # what a reused token ends stays ended, although the answer is an error
+        return transaction.non_atomic_requests(super().as_view(**initkwargs))
+
+    def post(self, request: Request, **kwargs: Any) -> Response:
+        """Take a refresh token for the next pair."""
+        serializer = self.get_serializer(data=request.data)
+        serializer.is_valid(raise_exception=True)
+        tokens = self.perform_refresh(serializer.validated_data)
+        return Response({"access": tokens.access, "refresh": tokens.refresh})
+
+    def perform_refresh(self, validated_data: dict[str, Any]) -> Tokens:
+        """Take the refresh token for the next pair; a subclass that has more to say to the service overrides it."""
+        return services.rotate(validated_data["refresh"])
