@@ -62,8 +62,9 @@ TOPICS = {
     },
     "tenancy/api": {"bases", "fields", "narrowing"},
     "testing": {"isolation", "pytest_plugin"},
-    "auth": {"addresses", "identity", "tokens"},
+    "auth": {"addresses", "identity", "limits", "links", "messages", "tokens"},
     "auth/api": {"authentication", "stock"},
+    "email": {"links", "messages"},
 }
 NOT_TOPICS = {"utils", "util", "helpers", "helper", "common", "base", "misc"}
 

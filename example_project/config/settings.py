@@ -51,6 +51,7 @@ APPEND_SLASH = False
 INSTALLED_APPS = [
     "projects",
     "saas_kit.audit",
+    "saas_kit.email",
     "saas_kit.tenancy",
     "saas_kit.auth",
     "saas_kit.teams",
@@ -67,7 +68,11 @@ INSTALLED_APPS = [
     "drf_spectacular_sidecar",
     "allauth",
     "allauth.account",
+    "allauth.mfa",
     "allauth.socialaccount",
+    "allauth.socialaccount.providers.github",
+    "allauth.socialaccount.providers.google",
+    "allauth.socialaccount.providers.openid_connect",
     "corsheaders",
 ]
 if DEBUG:
@@ -241,6 +246,9 @@ SAAS_KIT_TENANCY_ORGANIZATION_MODEL = "saas_kit_tenancy.Organization"
 SAAS_KIT_TENANCY_ROW_LEVEL_SECURITY = env.bool("ROW_LEVEL_SECURITY", default=True)
 SAAS_KIT_TENANCY_STAFF_ACCESS = env.bool("STAFF_ACCESS", default=DEMO)
 SAAS_KIT_TENANCY_RETENTION_DAYS = env.int("RETENTION_DAYS", default=30)
+SAAS_KIT_EMAIL_FRONTEND_URL = env.str("FRONTEND_URL", default="")
+SAAS_KIT_EMAIL_PRODUCT_NAME = env.str("PRODUCT_NAME", default="Example")
+SAAS_KIT_AUTH_EMAIL_VERIFICATION = env.str("EMAIL_VERIFICATION", default="optional" if DEBUG else "mandatory")
 SAAS_KIT_AUTH_SIGNING_KEY = env.str("SIGNING_KEY", default="")
 SAAS_KIT_AUTH_ACCESS_TOKEN_LIFETIME = timedelta(
     minutes=env.int("ACCESS_TOKEN_MINUTES", default=15 if DEMO else 5)

@@ -28,6 +28,7 @@ FAMILIES = (
     kit.Conflict,
     kit.RateLimited,
     kit.Gone,
+    kit.Unavailable,
 )
 
 

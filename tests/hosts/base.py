@@ -42,6 +42,7 @@ else:
 
 KIT_APPS = [
     "saas_kit.audit",
+    "saas_kit.email",
     "saas_kit.tenancy",
     "saas_kit.auth",
     "saas_kit.teams",
@@ -62,7 +63,11 @@ API_APPS = [
     "drf_spectacular_sidecar",
     "allauth",
     "allauth.account",
+    "allauth.mfa",
     "allauth.socialaccount",
+    "allauth.socialaccount.providers.github",
+    "allauth.socialaccount.providers.google",
+    "allauth.socialaccount.providers.openid_connect",
 ]
 INSTALLED_APPS = [*DJANGO_APPS, *API_APPS, *KIT_APPS]
 
@@ -103,6 +108,9 @@ AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
 ]
 
+# The tests of sign-in turn it to mandatory; most others want somebody who is signed in by one call.
+SAAS_KIT_AUTH_EMAIL_VERIFICATION = "optional"
+SAAS_KIT_EMAIL_FRONTEND_URL = "https://app.example.com"
 SAAS_KIT_TENANCY_ORGANIZATION_MODEL = "saas_kit_tenancy.Organization"
 
 REST_FRAMEWORK = {

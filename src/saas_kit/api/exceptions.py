@@ -28,6 +28,7 @@ _STATUSES: dict[type[kit.SaasKitError], int] = {
     kit.Conflict: status.HTTP_409_CONFLICT,
     kit.Gone: status.HTTP_410_GONE,
     kit.RateLimited: status.HTTP_429_TOO_MANY_REQUESTS,
+    kit.Unavailable: status.HTTP_503_SERVICE_UNAVAILABLE,
 }
 
 RETRY_AFTER_OUTAGE = 5
@@ -94,7 +95,7 @@ def _answer_to_kit_error(error: kit.SaasKitError) -> Response:
         return _respond(document, headers)
     if isinstance(error, kit.NotAuthenticated):
         headers["WWW-Authenticate"] = "Bearer"
-    if isinstance(error, kit.RateLimited):
+    if isinstance(error, kit.RateLimited | kit.Unavailable):
         headers["Retry-After"] = str(error.retry_after)
     return _respond(problem(code, code=error.code, detail=str(error)), headers)
 

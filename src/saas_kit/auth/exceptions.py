@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.utils.translation import gettext_lazy as _
 
-from saas_kit.core.exceptions import InvalidInput, NotAuthenticated
+from saas_kit.core.exceptions import Gone, InvalidInput, NotAuthenticated
 
 
 class InvalidCredentials(NotAuthenticated):
@@ -40,3 +40,30 @@ class WeakPassword(InvalidInput):
 
     code = "weak_password"
     message = _("This password is not strong enough.")
+
+
+class WrongPassword(InvalidInput):
+    """The password that was asked for again is not the person's."""
+
+    code = "wrong_password"
+    message = _("The password is not right.")
+
+    def __init__(self) -> None:
+        super().__init__(field="current_password")
+
+
+class UnknownToken(InvalidInput):
+    """The one-time token was not made by us, or is of no use any more and nobody may learn why."""
+
+    code = "invalid_token"
+    message = _("This link is not valid.")
+
+    def __init__(self) -> None:
+        super().__init__(field="token")
+
+
+class TokenGone(Gone):
+    """The one-time token was used, replaced by a newer one, or has expired."""
+
+    code = "token_gone"
+    message = _("This link was used before, or is too old. Ask for a new one.")

@@ -62,7 +62,7 @@ def register_caller_parts() -> None:
         return caller.JSONRows(addresses.filter(user=user, verified=True), "email")
 
     def authenticators(user: OuterRef) -> caller.JSONRows:
-        model = apps.get_model("mfa", "Authenticator")  # type: ignore[misc]
+        model = apps.get_model("mfa", "Authenticator")
         return caller.JSONRows(model._base_manager.filter(user=user), "type")
 
     if apps.is_installed("allauth.account"):

@@ -122,6 +122,13 @@ def password_fingerprint(user: AbstractBaseUser, key: str | bytes | None = None)
     return salted_hmac(salt, user.password, secret=key, algorithm="sha256").hexdigest()
 
 
+def has_fingerprint(user: AbstractBaseUser, fingerprint: str) -> bool:
+    """Tell whether somebody's stored password is the one that a fingerprint was taken of."""
+    keys = (settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS)
+    prints = (password_fingerprint(user, key) for key in keys)
+    return any(constant_time_compare(fingerprint, each) for each in prints)
+
+
 class SessionQuerySet(models.QuerySet["Session"]):
     """Sessions."""
 
@@ -189,6 +196,76 @@ class Session(Identified):
         )
 
     def _has_same_password(self) -> bool:
-        keys = (settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS)
-        prints = (password_fingerprint(self.user, key) for key in keys)
-        return any(constant_time_compare(self.password_fingerprint, each) for each in prints)
+        return has_fingerprint(self.user, self.password_fingerprint)
+
+
+class Purpose(models.TextChoices):
+    """What a one-time token is good for; none is good for anything else."""
+
+    VERIFY_EMAIL = "verify_email", _("prove an address")
+    CHANGE_EMAIL = "change_email", _("confirm a new address")
+    RESET_PASSWORD = "reset_password", _("reset a password")
+    SET_PASSWORD = "set_password", _("set a first password")
+    SECOND_FACTOR = "second_factor", _("finish a sign-in with a second factor")
+    ENROLL_TOTP = "enroll_totp", _("set up an authenticator app")
+    ADD_PASSKEY = "add_passkey", _("add a passkey")
+    USE_PASSKEY = "use_passkey", _("sign in with a passkey")
+
+
+class OneTimeToken(Identified):
+    """
+    A secret that does one thing once; who has it need not be signed in.
+
+    Attributes:
+        token_hash: SHA-256 of the secret; the secret itself is not stored.
+        email: The address that it is about; empty where it is about none.
+        password_fingerprint: Of the stored password when it was made; empty where a changed password does not matter.
+        attempts: How often somebody had it and failed at what comes with it.
+        data: What has to be remembered until it is used; secrets in it are encrypted.
+    """
+
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        on_delete=models.CASCADE,
+        related_name="+",
+        null=True,
+        verbose_name=_("person"),
+        db_index=False,
+    )
+    purpose = models.CharField(_("purpose"), max_length=20, choices=Purpose)
+    token_hash = models.CharField(max_length=64, unique=True, editable=False)
+    email = models.EmailField(_("email address"), blank=True)
+    password_fingerprint = models.CharField(max_length=64, editable=False)
+    created_at = models.DateTimeField(_("created at"), auto_now_add=True)
+    expires_at = models.DateTimeField(_("expires at"), db_index=True)
+    ended_at = models.DateTimeField(_("used or replaced at"), null=True)
+    attempts = models.PositiveSmallIntegerField(_("failed attempts"), default=0)
+    data = models.JSONField(default=dict, editable=False)
+
+    class Meta:
+        verbose_name = _("one-time token")
+        verbose_name_plural = _("one-time tokens")
+        indexes = (models.Index(fields=["user", "purpose"], name="saas_kit_auth_token_user"),)
+
+    def __str__(self) -> str:
+        return f"{self.get_purpose_display()} · {self.user or ''}"
+
+
+class Erasure(Identified):
+    """Somebody's wish that what is known of them be erased; it is carried out when it is due."""
+
+    user = models.OneToOneField(
+        settings.AUTH_USER_MODEL,
+        on_delete=models.CASCADE,
+        related_name="saas_kit_erasure",
+        verbose_name=_("person"),
+    )
+    requested_at = models.DateTimeField(_("requested at"), auto_now_add=True)
+    due_at = models.DateTimeField(_("due at"), db_index=True)
+
+    class Meta:
+        verbose_name = _("erasure")
+        verbose_name_plural = _("erasures")
+
+    def __str__(self) -> str:
+        return f"{self.user} · {self.due_at:%Y-%m-%d}"

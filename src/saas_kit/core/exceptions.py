@@ -88,6 +88,22 @@ class Gone(SaasKitError):
     message = _("This is no longer available.")
 
 
+class Unavailable(SaasKitError):
+    """
+    Something that is needed cannot be reached right now.
+
+    Args:
+        retry_after: Seconds until it is worth another try.
+    """
+
+    code = "unavailable"
+    message = _("The service is not available right now.")
+
+    def __init__(self, message: str | Promise | None = None, *, retry_after: int = 5) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
 class NotDeleted(Conflict):
     """Only what was deleted can be restored."""
 

@@ -141,4 +141,82 @@ class Migration(migrations.Migration):
                 "indexes": [models.Index(fields=["user", "revoked_at"], name="saas_kit_auth_session_user")],
             },
         ),
+        migrations.CreateModel(
+            name="Erasure",
+            fields=[
+                (
+                    "id",
+                    models.UUIDField(
+                        default=saas_kit.core.ids.uuid7, editable=False, primary_key=True, serialize=False
+                    ),
+                ),
+                ("requested_at", models.DateTimeField(auto_now_add=True, verbose_name="requested at")),
+                ("due_at", models.DateTimeField(db_index=True, verbose_name="due at")),
+                (
+                    "user",
+                    models.OneToOneField(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="saas_kit_erasure",
+                        to=settings.AUTH_USER_MODEL,
+                        verbose_name="person",
+                    ),
+                ),
+            ],
+            options={
+                "verbose_name": "erasure",
+                "verbose_name_plural": "erasures",
+            },
+        ),
+        migrations.CreateModel(
+            name="OneTimeToken",
+            fields=[
+                (
+                    "id",
+                    models.UUIDField(
+                        default=saas_kit.core.ids.uuid7, editable=False, primary_key=True, serialize=False
+                    ),
+                ),
+                (
+                    "purpose",
+                    models.CharField(
+                        choices=[
+                            ("verify_email", "prove an address"),
+                            ("change_email", "confirm a new address"),
+                            ("reset_password", "reset a password"),
+                            ("set_password", "set a first password"),
+                            ("second_factor", "finish a sign-in with a second factor"),
+                            ("enroll_totp", "set up an authenticator app"),
+                            ("add_passkey", "add a passkey"),
+                            ("use_passkey", "sign in with a passkey"),
+                        ],
+                        max_length=20,
+                        verbose_name="purpose",
+                    ),
+                ),
+                ("token_hash", models.CharField(editable=False, max_length=64, unique=True)),
+                ("email", models.EmailField(blank=True, max_length=254, verbose_name="email address")),
+                ("password_fingerprint", models.CharField(editable=False, max_length=64)),
+                ("created_at", models.DateTimeField(auto_now_add=True, verbose_name="created at")),
+                ("expires_at", models.DateTimeField(db_index=True, verbose_name="expires at")),
+                ("ended_at", models.DateTimeField(null=True, verbose_name="used or replaced at")),
+                ("attempts", models.PositiveSmallIntegerField(default=0, verbose_name="failed attempts")),
+                ("data", models.JSONField(default=dict, editable=False)),
+                (
+                    "user",
+                    models.ForeignKey(
+                        db_index=False,
+                        null=True,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                        verbose_name="person",
+                    ),
+                ),
+            ],
+            options={
+                "verbose_name": "one-time token",
+                "verbose_name_plural": "one-time tokens",
+                "indexes": [models.Index(fields=["user", "purpose"], name="saas_kit_auth_token_user")],
+            },
+        ),
     ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from saas_kit.auth.services.one_time_tokens import end_tokens, find_token, issue_token, use_token
 from saas_kit.auth.services.people import (
     PASSWORD_MAX_LENGTH,
     PASSWORD_MIN_LENGTH,
@@ -22,10 +23,14 @@ __all__ = [
     "change_user",
     "create_user",
     "deactivate_user",
+    "end_tokens",
+    "find_token",
+    "issue_token",
     "open_session",
     "record_changes",
     "revoke_session",
     "revoke_sessions",
     "rotate",
+    "use_token",
     "validate_password",
 ]

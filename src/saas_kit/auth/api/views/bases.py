@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from django.contrib.auth.base_user import AbstractBaseUser
+from rest_framework import status
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -43,3 +44,9 @@ def tokens_response(view: Any, code: int, user: AbstractBaseUser, tokens: Tokens
     answer = {"access": tokens.access, "refresh": tokens.refresh, "user": user, **more}
     serializer_class = view.output_serializer_classes["post"]
     return Response(serializer_class(answer, context=view.get_serializer_context()).data, status=code)
+
+
+def sign_in_response(view: Any, user: AbstractBaseUser) -> Response:
+    """Answer somebody who has proved who they are by a first factor: with tokens, or with what comes next."""
+    tokens = open_session(user, view.request)
+    return tokens_response(view, status.HTTP_200_OK, user, tokens, mfa_required=False)

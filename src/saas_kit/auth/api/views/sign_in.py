@@ -9,7 +9,6 @@ from django.contrib.auth import authenticate
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.db import transaction
 from django.views.decorators.debug import sensitive_variables
-from rest_framework import status
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.serializers import BaseSerializer
@@ -23,7 +22,7 @@ from saas_kit.auth.api.serializers import (
     RefreshSerializer,
     TokensSerializer,
 )
-from saas_kit.auth.api.views.bases import AuthView, open_session, tokens_response
+from saas_kit.auth.api.views.bases import AuthView, sign_in_response
 from saas_kit.auth.exceptions import InvalidCredentials
 from saas_kit.auth.services import Tokens
 from saas_kit.core.permissions import Access
@@ -59,10 +58,9 @@ class LoginView(AuthView, stock.LoginView):
         if user is None:
             raise InvalidCredentials
         self.user: AbstractBaseUser = user
-        self.tokens = open_session(self.user, self.request)
 
     def get_response(self) -> Response:
-        return tokens_response(self, status.HTTP_200_OK, self.user, self.tokens, mfa_required=False)
+        return sign_in_response(self, self.user)
 
 
 class RefreshView(AuthView, GenericApiView):
