@@ -6,7 +6,7 @@ import inspect
 from typing import Any
 
 from drf_spectacular.openapi import AutoSchema
-from drf_spectacular.utils import OpenApiParameter
+from drf_spectacular.utils import OpenApiParameter, PolymorphicProxySerializer
 from rest_framework.mixins import ListModelMixin
 from rest_framework.viewsets import ViewSetMixin
 
@@ -36,6 +36,7 @@ _ERRORS: dict[int, tuple[str, str, str]] = {
     405: ("The path does not have this method.", "method_not_allowed", 'Method "TRACE" not allowed.'),
     406: ("Only JSON can be had here.", "not_acceptable", "Could not satisfy the request Accept header."),
     409: ("The present state does not allow it.", "conflict", "The present state does not allow this."),
+    410: ("It was there and will not come back.", "gone", "This is no longer available."),
     412: (
         "`If-Match` names a version that is no longer the present one.",
         "stale",
@@ -82,7 +83,8 @@ class ApiSchema(AutoSchema):
 
     A view may add, by action (or method): ``summaries`` and ``descriptions``; ``extra_parameters``;
     ``extra_errors``, statuses that only some of its actions answer; ``input_serializer_classes`` and
-    ``output_serializer_classes``, None where there is no body.
+    ``output_serializer_classes``, None where there is no body; ``other_output_serializer_classes``, the shapes that
+    an answer can have instead.
     """
 
     @property
@@ -172,7 +174,16 @@ class ApiSchema(AutoSchema):
         declared = getattr(self.view, "output_serializer_classes", {})
         if self._action not in declared:
             return super().get_response_serializers()
-        return {204: None} if declared[self._action] is None else declared[self._action]
+        if declared[self._action] is None:
+            return {204: None}
+        others = getattr(self.view, "other_output_serializer_classes", {}).get(self._action, ())
+        if not others:
+            return declared[self._action]
+        return PolymorphicProxySerializer(
+            component_name=f"{self.get_operation_id()}_answer".title().replace("_", ""),
+            serializers=[declared[self._action], *others],
+            resource_type_field_name=None,
+        )
 
     def _error_statuses(self) -> list[int]:
         statuses = {405, 406, 429, 503, *getattr(self.view, "extra_errors", {}).get(self._action, ())}

@@ -205,7 +205,6 @@ class Purpose(models.TextChoices):
     VERIFY_EMAIL = "verify_email", _("prove an address")
     CHANGE_EMAIL = "change_email", _("confirm a new address")
     RESET_PASSWORD = "reset_password", _("reset a password")
-    SET_PASSWORD = "set_password", _("set a first password")
     SECOND_FACTOR = "second_factor", _("finish a sign-in with a second factor")
     ENROLL_TOTP = "enroll_totp", _("set up an authenticator app")
     ADD_PASSKEY = "add_passkey", _("add a passkey")

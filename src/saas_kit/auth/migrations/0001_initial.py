@@ -183,7 +183,6 @@ class Migration(migrations.Migration):
                             ("verify_email", "prove an address"),
                             ("change_email", "confirm a new address"),
                             ("reset_password", "reset a password"),
-                            ("set_password", "set a first password"),
                             ("second_factor", "finish a sign-in with a second factor"),
                             ("enroll_totp", "set up an authenticator app"),
                             ("add_passkey", "add a passkey"),
