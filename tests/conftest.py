@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.base_user import AbstractBaseUser
+from django.core.cache import cache
 from django.db import connection, connections
 from django.test import Client
 
@@ -32,6 +33,12 @@ def _all_rows_unless_marked(request: pytest.FixtureRequest) -> None:
     """Let a test look at all rows; ``without_scope`` marks the tests that are about scopes."""
     if request.node.get_closest_marker("without_scope") is None:
         request.getfixturevalue("every_organization")
+
+
+@pytest.fixture(autouse=True)
+def _empty_cache() -> None:
+    """Let no test count attempts of another."""
+    cache.clear()
 
 
 @pytest.fixture

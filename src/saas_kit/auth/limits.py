@@ -13,6 +13,7 @@ from saas_kit.ratelimit import Limit, forget, hit
 
 DEFAULTS: dict[str, str | None] = {
     "login": "5/5m",  # for one account from one network
+    "login_slow": "10/h",  # the same over a longer time, so that one network cannot use up what comes next
     "login_account": "20/h",  # for one account from everywhere
     "login_network": "100/h",  # for all accounts from one network
     "register": "20/h",  # from one network
@@ -22,6 +23,7 @@ DEFAULTS: dict[str, str | None] = {
     "token": "60/h",  # one-time tokens that are no good, from one network
     "mfa": "5/5m",  # second factors of one person
     "social": "60/h",  # sign-ins at a provider, from one network
+    "export": "10/h",  # exports of one person
 }
 
 

@@ -15,6 +15,10 @@ user_changed = Signal()
 """Sender the user model; ``user``, ``changes`` (``{field: [before, after]}``)."""
 user_deactivated = Signal()
 """Sender the user model; ``user``, who can no longer sign in."""
+password_changed = Signal()
+"""Sender the user model; ``user``, whose password was changed or reset."""
+email_verified = Signal()
+"""Sender the user model; ``user``, who proved that their present address is theirs."""
 
 signed_in = Signal()
 """Sender ``Session``; ``session``, which was opened for ``session.user``."""
@@ -22,3 +26,19 @@ signed_out = Signal()
 """Sender ``Session``; ``session``, which its own person ended."""
 session_revoked = Signal()
 """Sender ``Session``; ``session``, which somebody else, or the system, ended."""
+
+erasure_requested = Signal()
+"""Sender ``Erasure``; ``user``, ``due_at``, when what is known of them will be erased."""
+erasure_cancelled = Signal()
+"""Sender ``Erasure``; ``user``, whose erasure was due and is not any more."""
+user_erased = Signal()
+"""Sender the user model; ``user``, of whom only the row is left; ``email``, the address that they had."""
+
+mfa_enabled = Signal()
+"""Sender the user model; ``user``, ``method`` (``totp`` or ``webauthn``), a second factor that they have from now on."""
+mfa_disabled = Signal()
+"""Sender the user model; ``user``, ``method``, a second factor that they have no longer."""
+recovery_codes_renewed = Signal()
+"""Sender the user model; ``user``, whose recovery codes are others now."""
+recovery_code_used = Signal()
+"""Sender the user model; ``user``, ``remaining``, how many are left; none of them is told."""

@@ -20,7 +20,7 @@ from saas_kit.auth import signals
 from saas_kit.auth.addresses import has_dns_form, normalize_email
 from saas_kit.auth.exceptions import EmailTaken, WeakPassword
 from saas_kit.auth.identity import email_field, username_field, users_with_email
-from saas_kit.auth.models import AbstractEmailUser
+from saas_kit.auth.models import AbstractEmailUser, Session
 from saas_kit.auth.services.sessions import revoke_sessions
 from saas_kit.core.changes import apply_changes
 from saas_kit.core.events import send_on_commit
@@ -33,16 +33,22 @@ PASSWORD_MAX_LENGTH = 128
 @sensitive_variables("password")
 @transaction.atomic
 def create_user(
-    *, email: str, password: str | None, actor: AbstractBaseUser | None = None, **fields: Any
+    *,
+    email: str,
+    password: str | None,
+    actor: AbstractBaseUser | None = None,
+    email_verified: bool = False,
+    **fields: Any,
 ) -> AbstractBaseUser:
     """
-    Give somebody an account, with an address that is still to be verified.
+    Give somebody an account.
 
     Where people of the user model also have a username and none is given, it is the address.
 
     Args:
         password: None of somebody who cannot sign in before they set one.
         actor: Who made the account; None where people register themselves.
+        email_verified: Whether it is proved that the address is theirs.
         fields: Further fields of the user model.
 
     Raises:
@@ -62,7 +68,7 @@ def create_user(
     user.set_password(password)
     _save(user, email)
     addresses = apps.get_model("account.EmailAddress")._default_manager
-    addresses.create(user=user, email=email, primary=True, verified=False)
+    addresses.create(user=user, email=email, primary=True, verified=email_verified)
     record("user.created", target=user, actor=actor)
     send_on_commit(signals.user_registered, sender=model, user=user, actor=actor)
     return user  # type: ignore[no-any-return]
@@ -77,11 +83,17 @@ def change_user(user: AbstractBaseUser, *, actor: AbstractBaseUser | None, **val
     return user
 
 
+def hold_user(user: AbstractBaseUser | None) -> Any:
+    """Read somebody anew, and hold them until the transaction ends."""
+    if user is None:
+        raise get_user_model().DoesNotExist
+    return get_user_model()._base_manager.select_for_update(no_key=True).get(pk=user.pk)
+
+
 @transaction.atomic
 def deactivate_user(user: AbstractBaseUser, *, actor: AbstractBaseUser | None) -> None:
     """Let somebody no longer sign in, and end their sessions."""
-    people = get_user_model()._base_manager.select_for_update(no_key=True)
-    changes = apply_changes(people.get(pk=user.pk), {"is_active": False})
+    changes = apply_changes(hold_user(user), {"is_active": False})
     user.is_active = False
     if changes:
         record("user.deactivated", target=user, actor=actor)
@@ -90,11 +102,16 @@ def deactivate_user(user: AbstractBaseUser, *, actor: AbstractBaseUser | None) -
 
 
 @transaction.atomic
-def change_email(user: AbstractBaseUser, email: str, *, actor: AbstractBaseUser | None) -> None:
+def change_email(
+    user: AbstractBaseUser, email: str, *, actor: AbstractBaseUser | None, keep: Session | None = None
+) -> None:
     """
     Give somebody another address, which is still to be verified, and end their sessions.
 
-    The address that it replaces is theirs no longer.
+    The address that it replaces is theirs no longer, and links that were sent there are of no use.
+
+    Args:
+        keep: A session that goes on.
 
     Raises:
         EmailTaken: Somebody else has the address.
@@ -107,8 +124,7 @@ def change_email(user: AbstractBaseUser, email: str, *, actor: AbstractBaseUser 
         raise EmailTaken(field="email")
     setattr(user, email_field(), email)
     _validate_fields(user, email)
-    stored = get_user_model()._base_manager.select_for_update(no_key=True).get(pk=user.pk)
-    changes = apply_changes(stored, {email_field(): email})
+    changes = apply_changes(hold_user(user), {email_field(): email})
     if not changes:
         return
     addresses = apps.get_model("account.EmailAddress")._default_manager.filter(user=user)
@@ -116,7 +132,7 @@ def change_email(user: AbstractBaseUser, email: str, *, actor: AbstractBaseUser 
     if not addresses.filter(email=email).update(primary=True):
         addresses.create(user=user, email=email, primary=True, verified=False)
     record_changes(user, changes, actor=actor)
-    revoke_sessions(user, actor=actor)
+    revoke_sessions(user, actor=actor, except_session=keep)
 
 
 @transaction.atomic
@@ -134,9 +150,12 @@ def record_changes(
 
 
 @sensitive_variables("password")
-def validate_password(password: str, user: Any) -> None:
+def validate_password(password: str, user: Any, *, field: str = "password") -> None:
     """
     Refuse a password that breaks a rule of the kit or of ``AUTH_PASSWORD_VALIDATORS``.
+
+    Args:
+        field: The input that is at fault.
 
     Raises:
         WeakPassword: The message says which.
@@ -152,7 +171,7 @@ def validate_password(password: str, user: Any) -> None:
     except ValidationError as error:
         problems += error.messages
     if problems:
-        raise WeakPassword(" ".join(problems), field="password")
+        raise WeakPassword(" ".join(problems), field=field)
 
 
 def _username_for(user: AbstractBaseUser, name: str, email: str) -> str:

@@ -2,6 +2,13 @@
 
 from __future__ import annotations
 
+from saas_kit.auth.api.serializers.passwords import (
+    ChangeEmailSerializer,
+    ChangePasswordSerializer,
+    EmailSerializer,
+    ResetPasswordSerializer,
+    TokenSerializer,
+)
 from saas_kit.auth.api.serializers.people import (
     ME_EXAMPLE,
     NAMES,
@@ -12,6 +19,7 @@ from saas_kit.auth.api.serializers.people import (
 from saas_kit.auth.api.serializers.sign_in import (
     MAX_SECRET_LENGTH,
     TOKENS_EXAMPLE,
+    DetailSerializer,
     LoginAnswerSerializer,
     LoginSerializer,
     LogoutSerializer,
@@ -27,6 +35,10 @@ __all__ = [
     "NAMES",
     "TOKENS_EXAMPLE",
     "USER_EXAMPLE",
+    "ChangeEmailSerializer",
+    "ChangePasswordSerializer",
+    "DetailSerializer",
+    "EmailSerializer",
     "LoginAnswerSerializer",
     "LoginSerializer",
     "LogoutSerializer",
@@ -34,6 +46,8 @@ __all__ = [
     "RefreshSerializer",
     "RegisterAnswerSerializer",
     "RegisterSerializer",
+    "ResetPasswordSerializer",
+    "TokenSerializer",
     "TokensSerializer",
     "UserSerializer",
 ]

@@ -108,3 +108,17 @@ class RegisterAnswerSerializer(TokensSerializer):
     """Who registered, signed in."""
 
     user = MeSerializer()
+
+
+@extend_schema_serializer(
+    examples=[
+        example(
+            {"detail": "If the address can be used, a message with a link was sent to it."},
+            response_only=True,
+        )
+    ]
+)
+class DetailSerializer(Serializer):
+    """What happens next, in words."""
+
+    detail = serializers.CharField()

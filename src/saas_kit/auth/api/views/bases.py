@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, ClassVar
 
 from django.contrib.auth.base_user import AbstractBaseUser
@@ -10,9 +12,11 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from saas_kit.api.views import ApiView
-from saas_kit.auth import services
+from saas_kit.auth import limits, services
 from saas_kit.auth.api.authentication import SessionTokenAuthentication
+from saas_kit.auth.exceptions import TokenGone, UnknownToken
 from saas_kit.auth.services import Tokens
+from saas_kit.core.exceptions import SaasKitError
 
 
 class AuthView(ApiView):
@@ -27,6 +31,11 @@ class AuthView(ApiView):
     authentication_classes: ClassVar[tuple[type[SessionTokenAuthentication], ...]] = (
         SessionTokenAuthentication,
     )
+
+    @property
+    def own_session(self) -> Any:
+        """The session of the caller; None where nobody is signed in."""
+        return self.request.auth
 
 
 def open_session(user: AbstractBaseUser, request: Request) -> Tokens:
@@ -44,6 +53,26 @@ def tokens_response(view: Any, code: int, user: AbstractBaseUser, tokens: Tokens
     answer = {"access": tokens.access, "refresh": tokens.refresh, "user": user, **more}
     serializer_class = view.output_serializer_classes["post"]
     return Response(serializer_class(answer, context=view.get_serializer_context()).data, status=code)
+
+
+@contextmanager
+def counting_bad_tokens() -> Iterator[None]:
+    """
+    Let one network try only so many one-time tokens that are no good.
+
+    Raises:
+        RateLimited: There were too many.
+    """
+    limits.count("token", limits.network())
+    try:
+        yield
+    except (UnknownToken, TokenGone):
+        raise
+    except SaasKitError:
+        limits.take_back("token", limits.network())
+        raise
+    else:
+        limits.take_back("token", limits.network())
 
 
 def sign_in_response(view: Any, user: AbstractBaseUser) -> Response:

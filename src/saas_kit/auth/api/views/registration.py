@@ -7,15 +7,25 @@ from typing import Any, ClassVar
 
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.db import transaction
+from django.utils.translation import gettext as _
+from django.views.decorators.debug import sensitive_variables
 from rest_framework import status
 from rest_framework.generics import CreateAPIView
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.serializers import BaseSerializer
 
-from saas_kit.auth import services
-from saas_kit.auth.api.serializers import RegisterAnswerSerializer, RegisterSerializer
+from saas_kit.auth import limits, services
+from saas_kit.auth.api.serializers import (
+    NAMES,
+    DetailSerializer,
+    RegisterAnswerSerializer,
+    RegisterSerializer,
+)
 from saas_kit.auth.api.views.bases import AuthView, open_session, tokens_response
+from saas_kit.auth.conf import AuthSettings
+from saas_kit.auth.exceptions import EmailTaken
+from saas_kit.auth.identity import users_with_email
 from saas_kit.core.permissions import Access
 
 
@@ -35,19 +45,48 @@ class RegisterView(AuthView, CreateAPIView):  # type: ignore[type-arg]
     output_serializer_classes: ClassVar[Mapping[str, type[BaseSerializer[Any]]]] = {
         "post": RegisterAnswerSerializer
     }
+    other_output_serializer_classes = {"post": [DetailSerializer]}
     operation_name = "auth_register"
     summaries = {"post": "Register"}
-    descriptions = {"post": "Make an account for oneself and get a pair of tokens."}
+    descriptions = {
+        "post": "Make an account for oneself. Where the address has to be proved first, the answer is that a message "
+        "was sent, whether or not the address has an account; else it is a pair of tokens."
+    }
 
+    @sensitive_variables("data")
     def create(self, request: Request, *args: Any, **kwargs: Any) -> Response:
-        """Make an account for oneself and get a pair of tokens."""
+        """Make an account for oneself."""
         serializer = self.get_serializer(data=request.data)
         serializer.is_valid(raise_exception=True)
+        limits.count("register", limits.network())
+        data = serializer.validated_data
+        if AuthSettings.EMAIL_VERIFICATION == "mandatory":
+            self._register_or_tell(data)
+            detail = _("If the address can be used, a message with a link was sent to it.")
+            return Response({"detail": str(detail)}, status=status.HTTP_201_CREATED)
         with transaction.atomic():
-            user = self.perform_register(serializer.validated_data)
+            user = self._register(data)
             tokens = open_session(user, request)
         return tokens_response(self, status.HTTP_201_CREATED, user, tokens)
 
     def perform_register(self, validated_data: dict[str, Any]) -> AbstractBaseUser:
         """Make the person's account."""
         return services.create_user(**validated_data)
+
+    def _register(self, data: dict[str, Any]) -> AbstractBaseUser:
+        user = self.perform_register(data)
+        if services.may_mail("register", data["email"]):
+            services.ask_for_verification(user)
+        return user
+
+    def _register_or_tell(self, data: dict[str, Any]) -> None:
+        owner = users_with_email(data["email"]).first()
+        if owner is None:
+            try:
+                with transaction.atomic():
+                    self._register(data)
+            except EmailTaken:  # by somebody who registered at the same moment
+                owner = users_with_email(data["email"]).first()
+        if owner is not None:
+            names = {name: data[name] for name in NAMES if name in data}
+            services.register_again(owner, password=data["password"], **names)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from django.contrib.auth import authenticate
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.db import transaction
 from django.views.decorators.debug import sensitive_variables
@@ -23,7 +22,6 @@ from saas_kit.auth.api.serializers import (
     TokensSerializer,
 )
 from saas_kit.auth.api.views.bases import AuthView, sign_in_response
-from saas_kit.auth.exceptions import InvalidCredentials
 from saas_kit.auth.services import Tokens
 from saas_kit.core.permissions import Access
 
@@ -45,7 +43,7 @@ class LoginView(AuthView, stock.LoginView):
     summaries = {"post": "Sign in"}
     descriptions = {
         "post": "Get a pair of tokens. What is wrong with credentials is not said: an unknown address, a wrong "
-        "password and a deactivated person are answered alike."
+        "password, a deactivated person and an address that is still to be proved are answered alike."
     }
     extra_errors = {"post": (401,)}
 
@@ -54,10 +52,7 @@ class LoginView(AuthView, stock.LoginView):
         credentials = self.serializer.validated_data
         if "email" in credentials:
             credentials = {name: value for name, value in credentials.items() if name != "username"}
-        user = authenticate(self.request._request, **credentials)
-        if user is None:
-            raise InvalidCredentials
-        self.user: AbstractBaseUser = user
+        self.user: AbstractBaseUser = services.check_credentials(self.request._request, **credentials)
 
     def get_response(self) -> Response:
         return sign_in_response(self, self.user)
