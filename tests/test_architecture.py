@@ -62,9 +62,10 @@ TOPICS = {
     },
     "tenancy/api": {"bases", "fields", "narrowing"},
     "testing": {"isolation", "pytest_plugin"},
-    "auth": {"addresses", "identity", "limits", "links", "messages", "tokens"},
-    "auth/api": {"authentication", "stock"},
+    "auth": {"addresses", "identity", "keys", "limits", "links", "messages", "mfa", "providers", "social_adapter", "tokens", "webauthn"},
+    "auth/api": {"authentication", "cookies", "stock"},
     "email": {"links", "messages"},
+    "users": {"export"},
 }
 NOT_TOPICS = {"utils", "util", "helpers", "helper", "common", "base", "misc"}
 

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from importlib import import_module
+
 from django.core.checks import Tags, register
 from django.utils.translation import gettext_lazy as _
 
@@ -13,11 +15,16 @@ class AuthConfig(KitAppConfig):
     verbose_name = _("Sign-in")
 
     def ready(self) -> None:
-        from saas_kit.auth import checks
-        from saas_kit.auth.identity import register_caller_parts
+        from saas_kit.auth import access_cache, checks
+        from saas_kit.auth.identity import has_mfa, register_caller_parts
+        from saas_kit.core.second_factor import register_second_factor
 
         super().ready()
         register_caller_parts()
+        access_cache.connect()
+        register_second_factor(has_mfa)
+        if not checks.check_apps():  # else a check says what is missing
+            import_module("saas_kit.auth.receivers")
         for check in checks.ALL:
             register(check, Tags.compatibility)
         for check in checks.DEPLOY:

@@ -133,3 +133,48 @@ class RecoveryCodesRenewed(Message):
 
     template: ClassVar = "saas_kit_auth/email/recovery_codes_renewed.txt"
     subject: ClassVar = _("Your recovery codes for {product} are new")
+
+
+@dataclass(frozen=True, kw_only=True)
+class PasskeyAdded(Message):
+    """
+    Tells somebody that there is one more way to sign in to their account.
+
+    Attributes:
+        name: What the passkey is called.
+    """
+
+    name: str
+
+    template: ClassVar = "saas_kit_auth/email/passkey_added.txt"
+    subject: ClassVar = _("A passkey for {product} was added")
+
+
+@dataclass(frozen=True, kw_only=True)
+class PasskeyRemoved(Message):
+    """
+    Tells somebody that a passkey of theirs is of no use any more.
+
+    Attributes:
+        name: What it was called.
+    """
+
+    name: str
+
+    template: ClassVar = "saas_kit_auth/email/passkey_removed.txt"
+    subject: ClassVar = _("A passkey for {product} was removed")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProviderLinked(Message):
+    """
+    Tells somebody that they can sign in at a provider from now on.
+
+    Attributes:
+        provider: What people call it.
+    """
+
+    provider: str
+
+    template: ClassVar = "saas_kit_auth/email/provider_linked.txt"
+    subject: ClassVar = _("Another way to sign in to {product}")

@@ -16,6 +16,7 @@ from django.utils.crypto import constant_time_compare, salted_hmac
 from django.utils.translation import gettext_lazy as _
 
 from saas_kit.auth.addresses import has_dns_form, normalize_email
+from saas_kit.core.caller_changes import WatchedQuerySet
 from saas_kit.core.models import Identified, Timestamped
 
 USER_AGENT_MAX_LENGTH = 512
@@ -129,7 +130,7 @@ def has_fingerprint(user: AbstractBaseUser, fingerprint: str) -> bool:
     return any(constant_time_compare(fingerprint, each) for each in prints)
 
 
-class SessionQuerySet(models.QuerySet["Session"]):
+class SessionQuerySet(WatchedQuerySet["Session"]):
     """Sessions."""
 
     def live(self) -> Self:
@@ -251,7 +252,12 @@ class OneTimeToken(Identified):
 
 
 class Erasure(Identified):
-    """Somebody's wish that what is known of them be erased; it is carried out when it is due."""
+    """
+    Somebody's wish that what is known of them be erased; it is carried out when it is due.
+
+    Attributes:
+        refused_at: When it first was due and could not be carried out, as they alone own what others share.
+    """
 
     user = models.OneToOneField(
         settings.AUTH_USER_MODEL,
@@ -261,6 +267,7 @@ class Erasure(Identified):
     )
     requested_at = models.DateTimeField(_("requested at"), auto_now_add=True)
     due_at = models.DateTimeField(_("due at"), db_index=True)
+    refused_at = models.DateTimeField(_("refused since"), null=True, editable=False)
 
     class Meta:
         verbose_name = _("erasure")

@@ -35,10 +35,19 @@ user_erased = Signal()
 """Sender the user model; ``user``, of whom only the row is left; ``email``, the address that they had."""
 
 mfa_enabled = Signal()
-"""Sender the user model; ``user``, ``method`` (``totp`` or ``webauthn``), a second factor that they have from now on."""
+"""Sender the user model; ``user``, ``method`` (``totp`` or ``webauthn``), a second factor that they have now."""
 mfa_disabled = Signal()
 """Sender the user model; ``user``, ``method``, a second factor that they have no longer."""
 recovery_codes_renewed = Signal()
 """Sender the user model; ``user``, whose recovery codes are others now."""
 recovery_code_used = Signal()
 """Sender the user model; ``user``, ``remaining``, how many are left; none of them is told."""
+passkey_added = Signal()
+"""Sender allauth's ``Authenticator``; ``user``, ``passkey``, with which they can sign in from now on."""
+passkey_removed = Signal()
+"""Sender allauth's ``Authenticator``; ``user``, ``passkey``, of which no row is left."""
+
+social_account_linked = Signal()
+"""Sender allauth's ``SocialAccount``; ``user``, who can sign in at ``provider`` from now on, where they are ``uid``."""
+social_account_unlinked = Signal()
+"""Sender allauth's ``SocialAccount``; ``user``, ``provider``, ``uid``, a way to sign in that they have no longer."""

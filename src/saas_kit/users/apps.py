@@ -16,5 +16,12 @@ class UsersConfig(KitAppConfig):
         from saas_kit.users import checks
 
         super().ready()
+        if not checks.check_apps_below():  # else a check says what is missing
+            from saas_kit.auth.services import register_erasure_step
+            from saas_kit.users.export import register_sections
+            from saas_kit.users.services import leave_everything
+
+            register_erasure_step("memberships", leave_everything)
+            register_sections()
         for check in checks.ALL:
             register(check, Tags.compatibility)

@@ -14,6 +14,7 @@ from django.contrib.auth.base_user import AbstractBaseUser
 from django.db import transaction
 
 from saas_kit.auth.services import Tokens, create_user, deactivate_user, rotate
+from saas_kit.auth.services.people import hold_user
 from saas_kit.tenancy.models import AbstractOrganization, get_organization_model
 from saas_kit.tenancy.services import create_account, create_organization, end_memberships, introduce_member
 from saas_kit.users.exceptions import UnknownOrganization
@@ -23,14 +24,15 @@ _NAME_LENGTH = 120
 
 @transaction.atomic
 def register_user(
-    *, email: str, password: str, organization_name: str | None = None, **fields: Any
+    *, email: str, password: str | None, organization_name: str | None = None, **fields: Any
 ) -> AbstractBaseUser:
     """
     Register a person with an account and a first organization, both theirs.
 
     Args:
+        password: None of somebody who signs in at a provider.
         organization_name: Names the account and the organization; the person's own name where it is left out.
-        fields: Further fields of the user model.
+        fields: Further arguments of ``create_user()``.
 
     Raises:
         EmailTaken: Somebody has the address.
@@ -84,7 +86,8 @@ def rotate_within(refresh: str, organization_id: UUID | None) -> Tokens:
     def choose(user: AbstractBaseUser) -> str | None:
         if organization_id is None:
             return None
-        organizations = get_organization_model().objects.visible_to(user)
+        # known is enough: what requires a second factor opens to these very tokens once there is one
+        organizations = get_organization_model().objects.known_to(user)
         if not organizations.filter(pk=organization_id).exists():
             raise UnknownOrganization(field="organization")
         return str(organization_id)
@@ -102,8 +105,19 @@ def remove_user(user: AbstractBaseUser, *, actor: AbstractBaseUser | None) -> No
     Raises:
         LastOwner: The person is the only owner of something that others share.
     """
+    hold_user(user)  # before what they belong to, in the order in which an erasure does
     end_memberships(user, actor=actor)
     deactivate_user(user, actor=actor)
+
+
+def leave_everything(user: AbstractBaseUser, email: str) -> None:
+    """
+    End all of somebody's memberships, as a step of their erasure.
+
+    Raises:
+        LastOwner: The person is the only owner of something that others share.
+    """
+    end_memberships(user, actor=None)
 
 
 def _name_of(user: AbstractBaseUser, email: str) -> str:

@@ -153,6 +153,10 @@ class Migration(migrations.Migration):
                 ("requested_at", models.DateTimeField(auto_now_add=True, verbose_name="requested at")),
                 ("due_at", models.DateTimeField(db_index=True, verbose_name="due at")),
                 (
+                    "refused_at",
+                    models.DateTimeField(editable=False, null=True, verbose_name="refused since"),
+                ),
+                (
                     "user",
                     models.OneToOneField(
                         on_delete=django.db.models.deletion.CASCADE,

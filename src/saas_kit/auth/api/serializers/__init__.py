@@ -2,6 +2,26 @@
 
 from __future__ import annotations
 
+from saas_kit.auth.api.serializers.me import DeleteMeSerializer, ExportSerializer
+from saas_kit.auth.api.serializers.mfa import (
+    ConfirmTOTPSerializer,
+    DisableTOTPSerializer,
+    EnrollmentSerializer,
+    RecoveryCodesSerializer,
+    RemainingRecoveryCodesSerializer,
+    SecondFactorSerializer,
+    TOTPStateSerializer,
+    VerifySecondFactorSerializer,
+)
+from saas_kit.auth.api.serializers.passkeys import (
+    ConfirmPasskeySerializer,
+    NewPasskeySerializer,
+    PasskeyCreationSerializer,
+    PasskeyLoginSerializer,
+    PasskeyProofSerializer,
+    PasskeyRequestSerializer,
+    PasskeySerializer,
+)
 from saas_kit.auth.api.serializers.passwords import (
     ChangeEmailSerializer,
     ChangePasswordSerializer,
@@ -28,26 +48,55 @@ from saas_kit.auth.api.serializers.sign_in import (
     RegisterSerializer,
     TokensSerializer,
 )
+from saas_kit.auth.api.serializers.social import (
+    SOCIAL_CREDENTIALS,
+    SocialAccountSerializer,
+    SocialAccountsSerializer,
+    SocialProvidersSerializer,
+    SocialSignInSerializer,
+)
 
 __all__ = [
     "MAX_SECRET_LENGTH",
     "ME_EXAMPLE",
     "NAMES",
+    "SOCIAL_CREDENTIALS",
     "TOKENS_EXAMPLE",
     "USER_EXAMPLE",
     "ChangeEmailSerializer",
     "ChangePasswordSerializer",
+    "ConfirmPasskeySerializer",
+    "ConfirmTOTPSerializer",
+    "DeleteMeSerializer",
     "DetailSerializer",
+    "DisableTOTPSerializer",
     "EmailSerializer",
+    "EnrollmentSerializer",
+    "ExportSerializer",
     "LoginAnswerSerializer",
     "LoginSerializer",
     "LogoutSerializer",
     "MeSerializer",
+    "NewPasskeySerializer",
+    "PasskeyCreationSerializer",
+    "PasskeyLoginSerializer",
+    "PasskeyProofSerializer",
+    "PasskeyRequestSerializer",
+    "PasskeySerializer",
+    "RecoveryCodesSerializer",
     "RefreshSerializer",
     "RegisterAnswerSerializer",
     "RegisterSerializer",
+    "RemainingRecoveryCodesSerializer",
     "ResetPasswordSerializer",
+    "SecondFactorSerializer",
+    "SocialAccountSerializer",
+    "SocialAccountsSerializer",
+    "SocialProvidersSerializer",
+    "SocialSignInSerializer",
+    "TOTPStateSerializer",
     "TokenSerializer",
     "TokensSerializer",
     "UserSerializer",
+    "VerifySecondFactorSerializer",
 ]

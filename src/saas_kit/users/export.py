@@ -1,0 +1,48 @@
+"""What accounts, organizations and teams keep of somebody, for the export of their own data."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.apps import apps
+from django.db.models import F
+
+from saas_kit.auth.services import register_export_section
+from saas_kit.auth.services.export import events_of
+from saas_kit.tenancy import unscoped
+from saas_kit.tenancy.models import AccountMembership, Membership
+
+# somebody may ask for what is theirs wherever it is; the sections ask for nothing else
+_everywhere = unscoped(reason="exporting somebody's own data")
+
+
+def memberships_of(user: Any) -> list[dict[str, Any]]:
+    """Return the organizations that somebody is in."""
+    return _places(Membership.objects.filter(user=user), "organization")
+
+
+def account_memberships_of(user: Any) -> list[dict[str, Any]]:
+    """Return the accounts that somebody has a role in."""
+    return _places(AccountMembership.objects.filter(user=user), "account")
+
+
+def team_memberships_of(user: Any) -> list[dict[str, Any]]:
+    """Return the teams that somebody is in."""
+    model: Any = apps.get_model("saas_kit_teams", "TeamMembership")
+    return _places(model.objects.filter(membership__user=user), "team")
+
+
+def register_sections() -> None:
+    """Add what accounts, organizations and teams keep to everybody's export."""
+    register_export_section("memberships", _everywhere(memberships_of))
+    register_export_section("account_memberships", _everywhere(account_memberships_of))
+    if apps.is_installed("saas_kit.teams"):
+        register_export_section("team_memberships", _everywhere(team_memberships_of))
+    # row-level security shows what happened outside of organizations to nobody else
+    register_export_section("events", _everywhere(events_of))
+
+
+def _places(memberships: Any, place: str) -> list[dict[str, Any]]:
+    alive = memberships.filter(**{f"{place}__deleted_at__isnull": True}).order_by("pk")
+    names = {"name": F(f"{place}__name"), "slug": F(f"{place}__slug")}
+    return list(alive.values("id", place, "role", "created_at", "updated_at", **names))
