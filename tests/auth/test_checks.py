@@ -16,6 +16,11 @@ pytestmark = pytest.mark.django_db
 
 EMAIL_BACKEND = "saas_kit.auth.backends.EmailBackend"
 ALLAUTH_BACKEND = "allauth.account.auth_backends.AuthenticationBackend"
+REDIS = {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": "redis://127.0.0.1:6379/0"}
+UNSHARED_CACHES = [
+    {"BACKEND": f"django.core.cache.backends.{name}", "LOCATION": "somewhere"}
+    for name in ("locmem.LocMemCache", "dummy.DummyCache", "filebased.FileBasedCache", "db.DatabaseCache")
+]
 
 
 def ids(messages):
@@ -45,6 +50,28 @@ def test_a_host_that_is_set_up_has_nothing_to_hear():
         ({"SAAS_KIT_AUTH_ACCESS_TOKEN_LIFETIME": timedelta(hours=1)}, "W003", "timedelta(minutes=5)", True),
         ({"SAAS_KIT_AUTH_SIGNING_KEY": django_settings.SECRET_KEY}, "W002", "Remove it", True),
         ({"AUTH_PASSWORD_VALIDATORS": []}, "W004", "AUTH_PASSWORD_VALIDATORS", True),
+        ({"SAAS_KIT_AUTH_RATE_LIMITS": {"login": None}}, "W010", "'100/h'", True),
+        (
+            {"CACHES": {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}},
+            "W011",
+            "RedisCache",
+            True,
+        ),
+        *(
+            ({"SAAS_KIT_AUTH_CACHE_ACCESS": True, "CACHES": {"default": cache}}, "E020", "RedisCache", False)
+            for cache in UNSHARED_CACHES
+        ),
+        (
+            {
+                "SAAS_KIT_AUTH_CACHE_ACCESS": True,
+                "CACHES": {
+                    "default": {**REDIS, "LOCATION": ["redis://primary:6379", "redis://replica:6379"]}
+                },
+            },
+            "W020",
+            "Name the primary alone",
+            True,
+        ),
     ],
 )
 def test_i78_and_others_are_reported_with_a_hint(settings, overrides, expected, hint, deploy):
@@ -66,28 +93,44 @@ def test_i78_and_others_are_reported_with_a_hint(settings, overrides, expected, 
         {"SAAS_KIT_AUTH_SIGNING_KEY": ""},
         {"AUTHENTICATION_BACKENDS": [ALLAUTH_BACKEND], "ACCOUNT_LOGIN_METHODS": {"email"}},
         {"SAAS_KIT_AUTH_ACCESS_TOKEN_LIFETIME": timedelta(minutes=15)},
+        {"SAAS_KIT_AUTH_CACHE_ACCESS": False, "CACHES": {"default": UNSHARED_CACHES[0]}},
+        {"SAAS_KIT_AUTH_CACHE_ACCESS": True, "CACHES": {"default": REDIS}},
     ],
 )
 def test_what_is_safe_is_not_reported(settings, overrides):
     for name, value in overrides.items():
         setattr(settings, name, value)
 
-    assert not {"saas_kit_auth.E003", "saas_kit_auth.E004", "saas_kit_auth.W002", "saas_kit_auth.W003"} & set(
-        ids(run_checks(include_deployment_checks=True))
-    )
+    unsafe = {f"saas_kit_auth.{each}" for each in ("E003", "E004", "E020", "W002", "W003", "W020")}
+    assert not unsafe & set(ids(run_checks(include_deployment_checks=True)))
 
 
 @pytest.mark.hosts("full", "default_user", "custom_organization")
-@pytest.mark.parametrize(("routed", "expected"), [(True, 1), (False, 0)])
-def test_i54_w005_registration_that_tells_who_has_an_account(settings, routed, expected):
+@pytest.mark.parametrize(
+    ("routed", "verification", "expected"),
+    [(True, "optional", 1), (True, "off", 1), (True, "mandatory", 0), (False, "optional", 0)],
+)
+def test_i54_w005_registration_that_tells_who_has_an_account(settings, routed, verification, expected):
+    settings.SAAS_KIT_AUTH_EMAIL_VERIFICATION = verification
     if not routed:
         settings.ROOT_URLCONF = "tests.hosts.models_only.urls"
 
     found = [m for m in run_checks(include_deployment_checks=True) if m.id == "saas_kit_auth.W005"]
 
     assert len(found) == expected
-    assert all("email_taken" in message.hint for message in found)
+    assert all('"mandatory"' in message.hint for message in found)
     assert "saas_kit_auth.W005" not in ids(run_checks())
+
+
+@pytest.mark.parametrize(
+    "limits", [{"login": "often"}, {"login": 5}, {"logins": "5/m"}, {"login": "0/m"}], ids=str
+)
+def test_e010_limits_that_cannot_be_read(settings, limits):
+    settings.SAAS_KIT_AUTH_RATE_LIMITS = limits
+
+    (message,) = [m for m in run_checks() if m.id == "saas_kit_auth.E010"]
+
+    assert 'SAAS_KIT_AUTH_RATE_LIMITS = {"login": "5/5m"}' in message.hint
 
 
 @pytest.mark.hosts("full", "default_user", "custom_organization")

@@ -9,19 +9,27 @@ from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.core.checks import CheckMessage, Error
 from django.core.checks import Warning as CheckWarning
+from django.core.exceptions import ImproperlyConfigured
 from django.db.models import BooleanField
 from django.urls import NoReverseMatch, reverse
 from django.utils.module_loading import import_string
 
 from saas_kit.auth.conf import AuthSettings
 from saas_kit.auth.identity import email_field, has_field
+from saas_kit.auth.keys import MIN_SECRET_BYTES, is_short, key_ring
+from saas_kit.core.conf import matches
 
 BACKEND = "saas_kit.auth.backends.EmailBackend"
 AUTHENTICATION = "saas_kit.auth.api.authentication.SessionTokenAuthentication"
-MIN_KEY_BYTES = 32  # RFC 7518, section 3.2: a key of HS256 is at least as long as the hash
+MFA_ADAPTER = "saas_kit.auth.mfa.MFAAdapter"
 MAX_ACCESS_LIFETIME = timedelta(minutes=15)
 
 _MAKE_KEY = "python -c 'import secrets; print(secrets.token_urlsafe(48))'"
+_MAKE_KEYS = {
+    "RS256": "openssl genpkey -algorithm RSA -pkeyopt rsa_keygen_bits:3072",
+    "ES256": "openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256",
+    "EdDSA": "openssl genpkey -algorithm ED25519",
+}
 
 
 def check_apps(**kwargs: object) -> list[CheckMessage]:
@@ -60,18 +68,42 @@ def check_backend(**kwargs: object) -> list[CheckMessage]:
     ]
 
 
-def check_signing_key(**kwargs: object) -> list[CheckMessage]:
-    """E004: a key that is too short can be guessed."""
-    key: object = AuthSettings.SIGNING_KEY
-    if not isinstance(key, str) or not key or len(key.encode()) >= MIN_KEY_BYTES:
+def check_signing_keys(**kwargs: object) -> list[CheckMessage]:
+    """E004 and E006: a key that is too short can be guessed, and with one that is none nobody can sign in."""
+    values = _signing_keys()
+    short = [name for name, text in values.items() if is_short(text)]
+    if short:
+        return [
+            Error(
+                f"{name} is shorter than {MIN_SECRET_BYTES} bytes.",
+                hint=f"Remove it, so that the key is derived from SECRET_KEY, or make one with: {_MAKE_KEY}",
+                id="saas_kit_auth.E004",
+            )
+            for name in short
+        ]
+    if not values:
         return []
-    return [
-        Error(
-            f"SAAS_KIT_AUTH_SIGNING_KEY is shorter than {MIN_KEY_BYTES} bytes.",
-            hint=f"Remove it, so that the key is derived from SECRET_KEY, or make one with: {_MAKE_KEY}",
-            id="saas_kit_auth.E004",
-        )
-    ]
+    try:
+        key_ring()
+    except ImproperlyConfigured as error:
+        algorithm = AuthSettings.ALGORITHM
+        return [
+            Error(
+                str(error),
+                hint=f"Make a key for {algorithm} with: {_MAKE_KEYS.get(algorithm, _MAKE_KEY)}",
+                id="saas_kit_auth.E006",
+            )
+        ]
+    return []
+
+
+def _signing_keys() -> dict[str, str]:
+    """Return the texts of the keys by the names of their settings; none where a type is wrong, which is reported."""
+    name = "SAAS_KIT_AUTH_SIGNING_KEY"
+    key, fallbacks = AuthSettings.SIGNING_KEY, AuthSettings.SIGNING_KEY_FALLBACKS
+    if not (matches(key, str) and matches(fallbacks, tuple[str, ...])):
+        return {}
+    return {name: key, **{f"{name}_FALLBACKS[{number}]": text for number, text in enumerate(fallbacks)}}
 
 
 def check_user_model(**kwargs: object) -> list[CheckMessage]:
@@ -111,16 +143,33 @@ def check_api(**kwargs: object) -> list[CheckMessage]:
     ]
 
 
-def check_signing_key_is_its_own(**kwargs: object) -> list[CheckMessage]:
-    """W002: whoever learns one secret should not have both."""
-    if settings.SECRET_KEY != AuthSettings.SIGNING_KEY:
+def check_mfa_adapter(**kwargs: object) -> list[CheckMessage]:
+    """W006: allauth's own adapter stores secrets as they are, and names the service after the Host header."""
+    if not apps.is_installed("allauth.mfa"):
+        return []
+    from allauth.mfa import app_settings  # noqa: PLC0415 - it cannot be imported without its app
+
+    if issubclass(import_string(app_settings.ADAPTER), import_string(MFA_ADAPTER)):
         return []
     return [
         CheckWarning(
-            "SAAS_KIT_AUTH_SIGNING_KEY is the same as SECRET_KEY.",
+            "The secrets of authenticator apps are stored as they are.",
+            hint=f'Set MFA_ADAPTER = "{MFA_ADAPTER}", or to a class that derives from it.',
+            id="saas_kit_auth.W006",
+        )
+    ]
+
+
+def check_signing_key_is_its_own(**kwargs: object) -> list[CheckMessage]:
+    """W002: whoever learns one secret should not have both."""
+    return [
+        CheckWarning(
+            f"{name} is the same as SECRET_KEY.",
             hint=f"Remove it, so that the key is derived from SECRET_KEY, or make one with: {_MAKE_KEY}",
             id="saas_kit_auth.W002",
         )
+        for name, text in _signing_keys().items()
+        if text == settings.SECRET_KEY
     ]
 
 
@@ -151,21 +200,33 @@ def check_password_validators(**kwargs: object) -> list[CheckMessage]:
 
 
 def check_registration(**kwargs: object) -> list[CheckMessage]:
-    """W005: whoever asks learns who has an account."""
+    """W005: whoever asks learns who has an account, and can register with an address of somebody else's."""
+    if AuthSettings.EMAIL_VERIFICATION == "mandatory":
+        return []
     try:
         reverse("auth-register")
     except NoReverseMatch:
         return []
     return [
         CheckWarning(
-            "register/ tells whether an address has an account.",
-            hint="An address that has one is answered with 400 email_taken, because whoever registers is signed in "
-            "before the address is verified. Where nobody may learn that, route no register/; else put "
+            f'SAAS_KIT_AUTH_EMAIL_VERIFICATION is "{AuthSettings.EMAIL_VERIFICATION}", so that register/ signs people '
+            "in before they prove their address, and tells whether an address has an account.",
+            hint='Set SAAS_KIT_AUTH_EMAIL_VERIFICATION = "mandatory". Where that price is accepted, put '
             "saas_kit_auth.W005 into SILENCED_SYSTEM_CHECKS.",
             id="saas_kit_auth.W005",
         )
     ]
 
 
-ALL = (check_apps, check_backend, check_signing_key, check_user_model, check_api)
-DEPLOY = (check_signing_key_is_its_own, check_lifetimes, check_password_validators, check_registration)
+ALL = (
+    check_apps,
+    check_backend,
+    check_signing_keys,
+    check_user_model,
+    check_api,
+    check_mfa_adapter)
+DEPLOY = (
+    check_signing_key_is_its_own,
+    check_lifetimes,
+    check_password_validators,
+    check_registration)

@@ -13,7 +13,7 @@ from uuid import UUID
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.db import transaction
 
-from saas_kit.auth.services import Tokens, create_user, deactivate_user, rotate
+from saas_kit.auth.services import Tokens, ask_to_set_password, create_user, deactivate_user, rotate
 from saas_kit.auth.services.people import hold_user
 from saas_kit.tenancy.models import AbstractOrganization, get_organization_model
 from saas_kit.tenancy.services import create_account, create_organization, end_memberships, introduce_member
@@ -55,7 +55,7 @@ def provision_user(
     **fields: Any,
 ) -> AbstractBaseUser:
     """
-    Make a new person, who cannot sign in before they set a password, a member of an organization.
+    Make a new person a member of an organization, and send them a link to set their password.
 
     Args:
         fields: Further fields of the user model.
@@ -67,6 +67,7 @@ def provision_user(
     """
     user = create_user(email=email, password=None, actor=actor, **fields)
     introduce_member(organization, user, role, actor=actor)
+    ask_to_set_password(user)
     return user
 
 

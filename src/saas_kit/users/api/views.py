@@ -14,6 +14,8 @@ from saas_kit.auth.api.views import LoginView as AuthLoginView
 from saas_kit.auth.api.views import MeView as AuthMeView
 from saas_kit.auth.api.views import RefreshView as AuthRefreshView
 from saas_kit.auth.api.views import RegisterView as AuthRegisterView
+from saas_kit.auth.api.views import SocialSignInView as AuthSocialSignInView
+from saas_kit.auth.api.views import VerifySecondFactorView as AuthVerifySecondFactorView
 from saas_kit.auth.identity import email_field
 from saas_kit.auth.services import Tokens
 from saas_kit.core.exceptions import NotAllowed
@@ -51,6 +53,12 @@ class LoginView(AuthLoginView):
     output_serializer_classes = {"post": LoginAnswerSerializer}
 
 
+class VerifySecondFactorView(AuthVerifySecondFactorView):
+    """Finish a sign-in with a second factor."""
+
+    output_serializer_classes = {"post": LoginAnswerSerializer}
+
+
 class RegisterView(AuthRegisterView):
     """Register with an account and a first organization."""
 
@@ -60,6 +68,15 @@ class RegisterView(AuthRegisterView):
         "post": "Make an account for oneself, with a customer account and a first organization that are one's own, "
         "and get a pair of tokens."
     }
+
+    def perform_register(self, validated_data: dict[str, Any]) -> Any:
+        return services.register_user(**validated_data)
+
+
+class SocialSignInView(AuthSocialSignInView):
+    """Sign in by who one is at a provider; somebody new gets an account and a first organization too."""
+
+    output_serializer_classes = {"post": LoginAnswerSerializer}
 
     def perform_register(self, validated_data: dict[str, Any]) -> Any:
         return services.register_user(**validated_data)
@@ -113,7 +130,7 @@ class UserViewSet(OrganizationTargetMixin, TenantViewSet, ModelViewSet):
         "destroy": Access.AUTHENTICATED,
     }
     descriptions = {
-        "create": "Make a new person a member of an organization. They cannot sign in before they set a password.",
+        "create": "Make a new person a member of an organization. They are sent a link to set their password.",
         "update": "Replace a person's profile. Only they themselves and platform staff may.",
         "partial_update": "Change a person's profile. Only they themselves and platform staff may.",
         "destroy": "Deactivate a person, end their sessions and their memberships. "
