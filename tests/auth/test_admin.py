@@ -10,7 +10,8 @@ from django.test import Client
 from django.urls import reverse
 
 from saas_kit.audit.models import Event
-from saas_kit.auth.models import Session
+from saas_kit.auth import services
+from saas_kit.auth.models import Erasure, Session
 from tests.auth.conftest import PASSWORD
 
 pytestmark = [pytest.mark.django_db, pytest.mark.hosts("full")]
@@ -194,3 +195,16 @@ def test_sessions_can_be_ended_and_not_changed(admin, make_signed_in):
 
     assert Session.objects.live().get() == kept.session
     assert Event.objects.filter(action="session.revoked").count() == 1
+
+
+def test_erasures_can_be_cancelled_and_not_changed(admin, make_person):
+    cancelled, kept = (services.request_erasure(make_person(), actor=None) for _ in range(2))
+    url = reverse("admin:saas_kit_auth_erasure_changelist")
+    assert admin.get(url).status_code == 200
+    assert admin.get(reverse("admin:saas_kit_auth_erasure_change", args=[kept.pk])).status_code == 200
+    assert admin.get(reverse("admin:saas_kit_auth_erasure_add")).status_code == 403
+
+    admin.post(url, {"action": "cancel", "_selected_action": [str(cancelled.pk)]})
+
+    assert Erasure.objects.get() == kept
+    assert Event.objects.get(action="erasure.cancelled").target_id == str(cancelled.user_id)

@@ -15,7 +15,7 @@ from django.utils.translation import ngettext
 
 from saas_kit.auth import services
 from saas_kit.auth.exceptions import WeakPassword
-from saas_kit.auth.models import Session, User
+from saas_kit.auth.models import Erasure, Session, User
 
 
 class PasswordRules:
@@ -183,3 +183,34 @@ class SessionAdmin(admin.ModelAdmin):
             services.revoke_session(session, actor=request.user)
         text = ngettext("%(count)d session was ended.", "%(count)d sessions were ended.", len(live))
         self.message_user(request, text % {"count": len(live)}, messages.SUCCESS)
+
+
+@admin.register(Erasure)
+class ErasureAdmin(admin.ModelAdmin):
+    """Whose erasure is due when; it can be cancelled, on the person's wish, and not changed."""
+
+    list_display = ("user", "requested_at", "due_at", "refused_at")
+    list_select_related = ("user",)
+    search_fields = ("=user__id",)
+    fields = ("id", *list_display)
+    readonly_fields = fields
+    actions = ("cancel",)
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Erasure | None = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Erasure | None = None) -> bool:
+        return False
+
+    def has_cancel_permission(self, request: HttpRequest) -> bool:
+        """Tell whether somebody may cancel erasures: who may delete them in Django's terms."""
+        return request.user.has_perm("saas_kit_auth.delete_erasure")
+
+    @admin.action(description=_("Cancel the selected erasures"), permissions=["cancel"])
+    def cancel(self, request: Any, queryset: QuerySet[Erasure]) -> None:
+        count = sum(services.cancel_erasure(each.user, actor=request.user) for each in queryset)
+        text = ngettext("%(count)d erasure was cancelled.", "%(count)d erasures were cancelled.", count)
+        self.message_user(request, text % {"count": count}, messages.SUCCESS)
