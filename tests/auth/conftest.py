@@ -11,6 +11,7 @@ from django.contrib.auth.base_user import AbstractBaseUser
 
 from saas_kit.auth import services
 from saas_kit.auth.models import Session
+from tests.auth.authenticator_app import AuthenticatorApp
 
 PASSWORD = "correct horse battery"
 
@@ -23,6 +24,15 @@ class SignedIn:
     session: Session
     access: str
     refresh: str
+
+
+@dataclass
+class Protected:
+    """Somebody who signs in with a second factor."""
+
+    user: Any
+    app: AuthenticatorApp
+    recovery_codes: list[str]
 
 
 @pytest.fixture
@@ -45,5 +55,17 @@ def make_signed_in(make_person: Callable[..., Any]) -> Callable[..., SignedIn]:
     def make(user: Any = None) -> SignedIn:
         tokens = services.open_session(user or make_person())
         return SignedIn(tokens.session.user, tokens.session, tokens.access, tokens.refresh)
+
+    return make
+
+
+@pytest.fixture
+def make_protected(make_person: Callable[..., Any]) -> Callable[..., Protected]:
+    """Return a function that gives somebody, a new person where none is given, an app whose present code is unused."""
+
+    def make(user: Any = None) -> Protected:
+        user = user or make_person(email_verified=True)
+        app = AuthenticatorApp(services.begin_totp(user).secret)
+        return Protected(user, app, services.confirm_totp(user, app.code(-1)))
 
     return make

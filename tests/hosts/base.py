@@ -111,6 +111,11 @@ AUTH_PASSWORD_VALIDATORS = [
 # The tests of sign-in turn it to mandatory; most others want somebody who is signed in by one call.
 SAAS_KIT_AUTH_EMAIL_VERIFICATION = "optional"
 SAAS_KIT_EMAIL_FRONTEND_URL = "https://app.example.com"
+MFA_ADAPTER = "saas_kit.auth.mfa.MFAAdapter"
+MFA_SUPPORTED_TYPES = ["recovery_codes", "totp", "webauthn"]
+MFA_PASSKEY_LOGIN_ENABLED = True
+SOCIALACCOUNT_ADAPTER = "saas_kit.auth.social_adapter.SocialAccountAdapter"
+SOCIALACCOUNT_QUERY_EMAIL = True
 SAAS_KIT_TENANCY_ORGANIZATION_MODEL = "saas_kit_tenancy.Organization"
 
 REST_FRAMEWORK = {

@@ -16,6 +16,8 @@ from saas_kit.core import caller
 VERIFIED_EMAILS_PART = "verified_emails"
 AUTHENTICATORS_PART = "authenticators"
 
+SECOND_FACTORS = ("totp", "webauthn")
+
 
 def email_field() -> str:
     """Return the name of the user model's field for the e-mail address."""
@@ -50,8 +52,15 @@ def has_verified_email(user: AbstractBaseUser) -> bool:
 
 
 def has_mfa(user: AbstractBaseUser) -> bool:
-    """Tell whether a person has a second factor; without ``allauth.mfa`` nobody has."""
-    return apps.is_installed("allauth.mfa") and bool(caller.get_part(user, AUTHENTICATORS_PART))
+    """Tell whether a person has a second factor; recovery codes alone are none, they are for when one is lost."""
+    return any(method in SECOND_FACTORS for method in mfa_methods(user))
+
+
+def mfa_methods(user: AbstractBaseUser) -> list[str]:
+    """Return the kinds of what a person can finish a sign-in with; without ``allauth.mfa`` nobody has any."""
+    if not apps.is_installed("allauth.mfa"):
+        return []
+    return sorted({method for (method,) in caller.get_part(user, AUTHENTICATORS_PART)})
 
 
 def register_caller_parts() -> None:
@@ -66,6 +75,8 @@ def register_caller_parts() -> None:
         return caller.JSONRows(model._base_manager.filter(user=user), "type")
 
     if apps.is_installed("allauth.account"):
-        caller.register_part(VERIFIED_EMAILS_PART, verified_emails)
+        address = apps.get_model("account.EmailAddress")
+        caller.register_part(VERIFIED_EMAILS_PART, verified_emails, reads={address: ("user",)})
     if apps.is_installed("allauth.mfa"):
-        caller.register_part(AUTHENTICATORS_PART, authenticators)
+        authenticator = apps.get_model("mfa", "Authenticator")
+        caller.register_part(AUTHENTICATORS_PART, authenticators, reads={authenticator: ("user",)})

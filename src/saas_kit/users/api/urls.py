@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from django.apps import apps
+
 from saas_kit.api.routers import Router
 from saas_kit.users.api import views
 
@@ -10,6 +12,10 @@ router.view("auth/login/", views.LoginView, name="auth-login")
 router.view("auth/register/", views.RegisterView, name="auth-register")
 router.view("auth/refresh/", views.RefreshView, name="auth-refresh")
 router.view("auth/me/", views.MeView, name="auth-me")
+if apps.is_installed("allauth.mfa"):
+    router.view("auth/mfa/verify/", views.VerifySecondFactorView, name="auth-mfa-verify")
+if apps.is_installed("allauth.socialaccount"):
+    router.view("auth/social/<str:provider>/", views.SocialSignInView, name="auth-social")
 router.register("users", views.UserViewSet, basename="user")
 
 urlpatterns = router.urls

@@ -30,6 +30,7 @@ from saas_kit.auth.api.views.passwords import (
     ResetPasswordView,
 )
 from saas_kit.auth.api.views.registration import RegisterView
+from saas_kit.auth.api.views.sessions import SessionViewSet
 from saas_kit.auth.api.views.sign_in import LoginView, RefreshView
 from saas_kit.auth.api.views.sign_out import LogoutAllView, LogoutView
 from saas_kit.auth.api.views.social import (
@@ -63,6 +64,7 @@ __all__ = [
     "RequestPasswordResetView",
     "ResendVerificationView",
     "ResetPasswordView",
+    "SessionViewSet",
     "SocialAccountView",
     "SocialAccountsView",
     "SocialConnectView",
