@@ -96,6 +96,17 @@ def test_of_two_routes_of_one_name_the_first_counts():
     assert _classes(merged)["thing-list"] is First
 
 
+def test_a_replaced_route_stays_where_it_is():
+    """A path with a parameter has to come after those that it would also match, whoever serves it."""
+    below = Router()
+    below.view("things/own/", Plain, name="own")
+    below.view("things/<str:name>/", Plain, name="named")
+    above = Router()
+    above.view("things/<str:name>/", OtherPlain, name="named")
+
+    assert [each.name for each in Router.merged([above, below]).urls] == ["own", "named"]
+
+
 def test_the_kits_own_routers_have_unique_names():
     """`saas_kit.urls.router` serves every installed app, and each route can be replaced by its name."""
     from saas_kit import urls

@@ -11,6 +11,7 @@ from django.conf import settings as django_settings
 from django.core.checks import run_checks
 
 from saas_kit.auth import checks
+from tests.auth.keys import PRIVATE, PUBLIC
 
 pytestmark = pytest.mark.django_db
 
@@ -35,6 +36,21 @@ def test_a_host_that_is_set_up_has_nothing_to_hear():
     ("overrides", "expected", "hint", "deploy"),
     [
         ({"SAAS_KIT_AUTH_SIGNING_KEY": "too short"}, "E004", "secrets.token_urlsafe(48)", False),
+        ({"SAAS_KIT_AUTH_SIGNING_KEY_FALLBACKS": ["", "too short"]}, "E004", "token_urlsafe(48)", False),
+        ({"SAAS_KIT_AUTH_ALGORITHM": "ES256"}, "E006", "openssl genpkey -algorithm EC", False),
+        ({"SAAS_KIT_AUTH_SIGNING_KEY": PRIVATE["RS256"]}, "E006", "secrets.token_urlsafe(48)", False),
+        (
+            {"SAAS_KIT_AUTH_ALGORITHM": "RS256", "SAAS_KIT_AUTH_SIGNING_KEY": PRIVATE["RS256"][:99]},
+            "E006",
+            "openssl genpkey -algorithm RSA",
+            False,
+        ),
+        (
+            {"SAAS_KIT_AUTH_SIGNING_KEY_FALLBACKS": [PUBLIC["EdDSA"][:40]]},
+            "E006",
+            "secrets.token_urlsafe(48)",
+            False,
+        ),
         (
             {"AUTHENTICATION_BACKENDS": ["django.contrib.auth.backends.ModelBackend"]},
             "E003",
@@ -47,8 +63,16 @@ def test_a_host_that_is_set_up_has_nothing_to_hear():
             EMAIL_BACKEND,
             False,
         ),
+        (
+            {"SOCIALACCOUNT_ADAPTER": "allauth.socialaccount.adapter.DefaultSocialAccountAdapter"},
+            "W007",
+            "saas_kit.auth.social_adapter.SocialAccountAdapter",
+            False,
+        ),
+        ({"SOCIALACCOUNT_QUERY_EMAIL": False}, "W008", "SOCIALACCOUNT_QUERY_EMAIL = True", False),
         ({"SAAS_KIT_AUTH_ACCESS_TOKEN_LIFETIME": timedelta(hours=1)}, "W003", "timedelta(minutes=5)", True),
         ({"SAAS_KIT_AUTH_SIGNING_KEY": django_settings.SECRET_KEY}, "W002", "Remove it", True),
+        ({"SAAS_KIT_AUTH_SIGNING_KEY_FALLBACKS": [django_settings.SECRET_KEY]}, "W002", "Remove it", True),
         ({"AUTH_PASSWORD_VALIDATORS": []}, "W004", "AUTH_PASSWORD_VALIDATORS", True),
         ({"SAAS_KIT_AUTH_RATE_LIMITS": {"login": None}}, "W010", "'100/h'", True),
         (
@@ -91,6 +115,8 @@ def test_i78_and_others_are_reported_with_a_hint(settings, overrides, expected, 
     [
         {"SAAS_KIT_AUTH_SIGNING_KEY": "k" * 32},
         {"SAAS_KIT_AUTH_SIGNING_KEY": ""},
+        {"SAAS_KIT_AUTH_SIGNING_KEY_FALLBACKS": ["k" * 32, "", PUBLIC["ES256"]]},
+        {"SAAS_KIT_AUTH_ALGORITHM": "RS256", "SAAS_KIT_AUTH_SIGNING_KEY": PRIVATE["RS256"]},
         {"AUTHENTICATION_BACKENDS": [ALLAUTH_BACKEND], "ACCOUNT_LOGIN_METHODS": {"email"}},
         {"SAAS_KIT_AUTH_ACCESS_TOKEN_LIFETIME": timedelta(minutes=15)},
         {"SAAS_KIT_AUTH_CACHE_ACCESS": False, "CACHES": {"default": UNSHARED_CACHES[0]}},
@@ -145,14 +171,26 @@ def test_w001_an_api_that_takes_no_tokens(settings):
     assert checks.AUTHENTICATION in message.hint
 
 
+@pytest.mark.hosts("full", "default_user", "custom_organization")
+def test_w006_secrets_of_authenticator_apps_in_clear(settings):
+    settings.MFA_ADAPTER = "allauth.mfa.adapter.DefaultMFAAdapter"
+    (message,) = checks.check_mfa_adapter()
+    assert message.id == "saas_kit_auth.W006"
+    assert 'MFA_ADAPTER = "saas_kit.auth.mfa.MFAAdapter"' in message.hint
+
+    settings.MFA_ADAPTER = "saas_kit.auth.mfa.MFAAdapter"
+    assert checks.check_mfa_adapter() == []
+
+
 def test_e002_apps_that_are_missing(monkeypatch):
     assert checks.check_apps() == []
     monkeypatch.setattr(apps, "is_installed", lambda name: False)
 
     messages = checks.check_apps()
 
-    assert [message.id for message in messages] == ["saas_kit_auth.E002"] * 2
-    assert ['"allauth.account"' in messages[0].hint, '"saas_kit.audit"' in messages[1].hint] == [True, True]
+    assert [message.id for message in messages] == ["saas_kit_auth.E002"] * 3
+    apps_named = ("allauth.account", "saas_kit.audit", "saas_kit.email")
+    assert all(f'"{app}"' in message.hint for app, message in zip(apps_named, messages, strict=True))
 
 
 def test_e005_a_user_model_that_cannot_be_deactivated(monkeypatch):

@@ -31,11 +31,14 @@ class Router:
 
     @classmethod
     def merged(cls, routers: Iterable[Router]) -> Self:
-        """Return the routes of several routers; of two with one name the first counts."""
+        """
+        Return the routes of several routers; of two with one name the first counts, in the place of the last.
+
+        The place matters where a path with a parameter comes after those that it would also match.
+        """
         router = cls()
-        for each in routers:
-            for name, route in each._routes.items():
-                router._routes.setdefault(name, route)
+        for each in reversed(list(routers)):
+            router._routes.update(each._routes)
         return router
 
     def replacing(self, **classes: Any) -> Self:

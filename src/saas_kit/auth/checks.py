@@ -22,6 +22,7 @@ from saas_kit.core.conf import matches
 BACKEND = "saas_kit.auth.backends.EmailBackend"
 AUTHENTICATION = "saas_kit.auth.api.authentication.SessionTokenAuthentication"
 MFA_ADAPTER = "saas_kit.auth.mfa.MFAAdapter"
+SOCIAL_ADAPTER = "saas_kit.auth.social_adapter.SocialAccountAdapter"
 MAX_ACCESS_LIFETIME = timedelta(minutes=15)
 
 _MAKE_KEY = "python -c 'import secrets; print(secrets.token_urlsafe(48))'"
@@ -33,14 +34,14 @@ _MAKE_KEYS = {
 
 
 def check_apps(**kwargs: object) -> list[CheckMessage]:
-    """E002: addresses are allauth's rows, and every write is recorded."""
+    """E002: addresses are allauth's rows, every write is recorded, and people are written to."""
     return [
         Error(
             f"saas_kit.auth needs {app}.",
             hint=f'Add "{app}" to INSTALLED_APPS.',
             id="saas_kit_auth.E002",
         )
-        for app in ("allauth.account", "saas_kit.audit")
+        for app in ("allauth.account", "saas_kit.audit", "saas_kit.email")
         if not apps.is_installed(app)
     ]
 
@@ -160,6 +161,40 @@ def check_mfa_adapter(**kwargs: object) -> list[CheckMessage]:
     ]
 
 
+def check_social_adapter(**kwargs: object) -> list[CheckMessage]:
+    """W007: allauth's own adapter reads whatever a provider sends, and takes the client's secret along a redirect."""
+    if not apps.is_installed("allauth.socialaccount"):
+        return []
+    from allauth.socialaccount import app_settings  # noqa: PLC0415 - it cannot be imported without its app
+
+    if issubclass(import_string(app_settings.ADAPTER), import_string(SOCIAL_ADAPTER)):
+        return []
+    return [
+        CheckWarning(
+            "Providers can make a request last for long, and lead it elsewhere.",
+            hint=f'Set SOCIALACCOUNT_ADAPTER = "{SOCIAL_ADAPTER}", or to a class that derives from it.',
+            id="saas_kit_auth.W007",
+        )
+    ]
+
+
+def check_social_addresses(**kwargs: object) -> list[CheckMessage]:
+    """W008: a new person needs an address, and allauth asks providers for none where it is not told to."""
+    if not apps.is_installed("allauth.socialaccount"):
+        return []
+    from allauth.socialaccount import app_settings  # noqa: PLC0415 - it cannot be imported without its app
+
+    if app_settings.QUERY_EMAIL:
+        return []
+    return [
+        CheckWarning(
+            "Google and GitHub are not asked for addresses, so that nobody new can sign in with them.",
+            hint="Set SOCIALACCOUNT_QUERY_EMAIL = True.",
+            id="saas_kit_auth.W008",
+        )
+    ]
+
+
 def check_signing_key_is_its_own(**kwargs: object) -> list[CheckMessage]:
     """W002: whoever learns one secret should not have both."""
     return [
@@ -224,9 +259,8 @@ ALL = (
     check_signing_keys,
     check_user_model,
     check_api,
-    check_mfa_adapter)
-DEPLOY = (
-    check_signing_key_is_its_own,
-    check_lifetimes,
-    check_password_validators,
-    check_registration)
+    check_mfa_adapter,
+    check_social_adapter,
+    check_social_addresses,
+)
+DEPLOY = (check_signing_key_is_its_own, check_lifetimes, check_password_validators, check_registration)

@@ -25,8 +25,8 @@ class AuthSettings(AppSettings):
 
     SIGNING_KEY_FALLBACKS: tuple[str, ...] = ()
     """
-    Keys that tokens may still be signed with: secrets, and private or public keys as PEM, of any of the algorithms. They
-    verify and never sign. An empty text is the secret that is derived from SECRET_KEY.
+    Keys that tokens may still be signed with: secrets, and private or public keys as PEM, of any of the algorithms.
+    They verify and never sign. An empty text is the secret that is derived from SECRET_KEY.
     """
 
     ACCESS_TOKEN_LIFETIME: timedelta = timedelta(minutes=5)
@@ -75,7 +75,7 @@ class AuthSettings(AppSettings):
     """
 
     COOKIE_DOMAIN: str = ""
-    """The domain whose subdomains get the cookies too, such as ``example.com``. Left empty, only the API's host does."""
+    """The domain whose hosts get the cookies, such as ``example.com``. Left empty, only the API's own host does."""
 
     COOKIE_PATH: str = ""
     """

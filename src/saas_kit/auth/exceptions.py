@@ -136,7 +136,9 @@ class AddressInUse(Conflict):
     """Somebody has the address, and the provider does not say that it is the same person's."""
 
     code = "email_taken"
-    message = _("There is an account with this address already. Sign in to it first, then connect the provider.")
+    message = _(
+        "There is an account with this address already. Sign in to it first, then connect the provider."
+    )
 
 
 class NoAddress(InvalidInput):
