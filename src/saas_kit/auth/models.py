@@ -125,9 +125,14 @@ def password_fingerprint(user: AbstractBaseUser, key: str | bytes | None = None)
 
 def has_fingerprint(user: AbstractBaseUser, fingerprint: str) -> bool:
     """Tell whether somebody's stored password is the one that a fingerprint was taken of."""
-    keys = (settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS)
-    prints = (password_fingerprint(user, key) for key in keys)
-    return any(constant_time_compare(fingerprint, each) for each in prints)
+    return any(constant_time_compare(fingerprint, each) for each in _password_fingerprints(user))
+
+
+def _password_fingerprints(user: AbstractBaseUser) -> list[str]:
+    """Return the fingerprints of somebody's present password, with the present and each previous SECRET_KEY."""
+    return [
+        password_fingerprint(user, key) for key in (settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS)
+    ]
 
 
 class SessionQuerySet(WatchedQuerySet["Session"]):
@@ -137,13 +142,17 @@ class SessionQuerySet(WatchedQuerySet["Session"]):
         """
         Keep those that are neither ended nor expired, of people who are active.
 
-        Whether the password is still the one of the sign-in, only ``is_live`` can tell.
+        Whether the password is still the one of the sign-in, only ``is_live`` and ``live_of()`` can tell.
         """
         return self.filter(revoked_at__isnull=True, expires_at__gt=timezone.now(), user__is_active=True)
 
     def of_user(self, user: AbstractBaseUser) -> Self:
         """Keep those of one person."""
         return self.filter(user=user)
+
+    def live_of(self, user: AbstractBaseUser) -> Self:
+        """Keep those of one person that are live, and of their present password."""
+        return self.live().of_user(user).filter(password_fingerprint__in=_password_fingerprints(user))
 
 
 class Session(Identified):

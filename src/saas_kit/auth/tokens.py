@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
+import json
+from base64 import urlsafe_b64decode
 from datetime import datetime, timedelta
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any, ClassVar, Self
 from uuid import UUID, uuid4
 
 import jwt
-from django.conf import settings
 from django.utils import timezone
-from django.utils.crypto import salted_hmac
 from django.utils.translation import gettext_lazy as _
 from rest_framework_simplejwt.backends import TokenBackend
 from rest_framework_simplejwt.exceptions import TokenBackendError, TokenBackendExpiredToken, TokenError
 from rest_framework_simplejwt.tokens import Token
 
 from saas_kit.auth.conf import AuthSettings
+from saas_kit.auth.keys import KeyRing, key_ring
 from saas_kit.auth.models import Session
 
-ALGORITHM = "HS256"
 CLAIMS = ("token_type", "exp", "iat", "jti", "aud", "iss", "sub", "sid")
 ORGANIZATION_CLAIM = "org"  # of bound tokens only
 MAX_LENGTH = 4096  # about ten times that of a token of ours
@@ -29,27 +29,27 @@ _REFUSED = _("The token is not valid.")
 _MALFORMED = (ValueError, TypeError, OverflowError, OSError, RecursionError)
 
 
-def signing_key() -> str:
-    """Return the key that tokens are signed with; where none is set, one that is derived from SECRET_KEY."""
-    return AuthSettings.SIGNING_KEY or _derived_key(settings.SECRET_KEY)
-
-
-@lru_cache(maxsize=4)
-def _derived_key(secret: str | bytes) -> str:
-    return salted_hmac("saas_kit.auth.tokens", "signing key", secret=secret, algorithm="sha256").hexdigest()
-
-
 class _Backend(TokenBackend):
-    """Demands every claim of ours, and ours as the only audience."""
+    """Signs with the one key that does, and verifies with the one that a token names; demands every claim of ours."""
+
+    def __init__(self, keys: KeyRing, audience: str, issuer: str, leeway: timedelta) -> None:
+        super().__init__(keys.signing.algorithm, audience=audience, issuer=issuer, leeway=leeway)
+        self.keys = keys
+
+    def encode(self, payload: dict[str, Any]) -> str:
+        key = self.keys.signing
+        claims = {**payload, "aud": self.audience, "iss": self.issuer}
+        return jwt.encode(claims, key.signing, algorithm=key.algorithm, headers={"kid": key.id})
 
     def decode(self, token: Any, verify: bool = True) -> dict[str, Any]:
         if not isinstance(token, str) or len(token) > MAX_LENGTH:
             raise TokenBackendError(_REFUSED)
         try:
+            key = self.keys.known[_key_id(token)]
             return jwt.decode(
                 token,
-                self.prepared_signing_key,
-                algorithms=[ALGORITHM],
+                key.verifying,
+                algorithms=[key.algorithm],
                 audience=self.audience,
                 issuer=self.issuer,
                 leeway=self.get_leeway(),
@@ -57,13 +57,19 @@ class _Backend(TokenBackend):
             )
         except jwt.ExpiredSignatureError as error:
             raise TokenBackendExpiredToken(_REFUSED) from error
-        except (jwt.InvalidTokenError, *_MALFORMED) as error:
+        except (jwt.InvalidTokenError, LookupError, *_MALFORMED) as error:
             raise TokenBackendError(_REFUSED) from error
 
 
-@lru_cache(maxsize=4)
-def _backend(key: str, audience: str, issuer: str, leeway: timedelta) -> _Backend:
-    return _Backend(ALGORITHM, key, "", audience, issuer, None, leeway, None)
+def _key_id(token: str) -> Any:
+    """Return what the header of a token names as its key; nothing of it is trusted for that."""
+    header = token.partition(".")[0]
+    return json.loads(urlsafe_b64decode(header + "=" * (-len(header) % 4)))["kid"]
+
+
+@lru_cache(maxsize=8)
+def _backend(keys: KeyRing, audience: str, issuer: str, leeway: timedelta) -> _Backend:
+    return _Backend(keys, audience, issuer, leeway)
 
 
 class SessionToken(Token):
@@ -96,8 +102,9 @@ class SessionToken(Token):
     def lifetime(self) -> timedelta:  # type: ignore[override]
         return AuthSettings.ACCESS_TOKEN_LIFETIME
 
-    def get_token_backend(self) -> TokenBackend:
-        return _backend(signing_key(), AuthSettings.AUDIENCE, AuthSettings.ISSUER, AuthSettings.LEEWAY)
+    @cached_property
+    def token_backend(self) -> TokenBackend:
+        return _backend(key_ring(), AuthSettings.AUDIENCE, AuthSettings.ISSUER, AuthSettings.LEEWAY)
 
     def verify(self) -> None:
         self.check_exp()

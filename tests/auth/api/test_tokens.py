@@ -17,8 +17,8 @@ from django.test import override_settings
 from django.utils import timezone
 
 from saas_kit.auth import services
-from saas_kit.auth.models import Session
-from saas_kit.auth.tokens import signing_key
+from saas_kit.auth.keys import key_ring
+from saas_kit.auth.models import Purpose, Session
 
 pytestmark = [pytest.mark.django_db, pytest.mark.hosts("full", "default_user", "custom_organization")]
 
@@ -30,31 +30,37 @@ def part(value):
     return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
 
 
-def signed(header, payload, key=None, digest=hashlib.sha256):
-    """A token as an attacker puts it together, with the right key where none is given."""
-    text = f"{part(header)}.{part(payload)}"
-    signature = hmac.new((key or signing_key()).encode(), text.encode(), digest).digest()
-    return f"{text}.{part(signature)}"
+def headers(**changes):
+    """The header of a token of ours, or one that differs from it; what is None is left out."""
+    header = {"alg": "HS256", "typ": "JWT", "kid": key_ring().signing.id, **changes}
+    return {name: value for name, value in header.items() if value is not None}
 
 
-HS256 = {"alg": "HS256", "typ": "JWT"}
-DAY = 24 * 60 * 60
+def signed(payload, key=None, digest=hashlib.sha256, header=None, **changes):
+    """A token as an attacker puts it together, with the right key and header where none is given."""
+    text = f"{part(headers(**changes) if header is None else header)}.{part(payload)}"
+    secret = key_ring().signing.signing if key is None else key
+    return f"{text}.{part(hmac.new(secret, text.encode(), digest).digest())}"
 
 
 def without(name):
-    return lambda claims, token: signed(HS256, {key: value for key, value in claims.items() if key != name})
+    return lambda claims, token: signed({key: value for key, value in claims.items() if key != name})
 
 
 def having(**changes):
-    return lambda claims, token: signed(HS256, {**claims, **changes})
+    return lambda claims, token: signed({**claims, **changes})
 
 
 def at(name, seconds):
-    return lambda claims, token: signed(HS256, {**claims, name: int(timezone.now().timestamp()) + seconds})
+    return lambda claims, token: signed({**claims, name: int(timezone.now().timestamp()) + seconds})
 
 
 def headed(key=None, **header):
-    return lambda claims, token: signed({**HS256, **header}, claims, key)
+    return lambda claims, token: signed(claims, key, **header)
+
+
+def claims_of(token):
+    return jwt.decode(token, options={"verify_signature": False})
 
 
 def raw(function):
@@ -62,30 +68,40 @@ def raw(function):
 
 
 ATTACKS = {
-    "alg none": lambda claims, token: f"{part({'alg': 'none'})}.{part(claims)}.",
-    "alg None": lambda claims, token: f"{part({'alg': 'None'})}.{part(claims)}.",
+    "alg none": lambda claims, token: f"{part(headers(alg='none'))}.{part(claims)}.",
+    "alg None": lambda claims, token: f"{part(headers(alg='None'))}.{part(claims)}.",
     "alg none, old signature": lambda claims, token: (
-        f"{part({'alg': 'none'})}.{'.'.join(token.split('.')[1:])}"
+        f"{part(headers(alg='none'))}.{'.'.join(token.split('.')[1:])}"
     ),
-    "alg missing": lambda claims, token: signed({"typ": "JWT"}, claims),
+    "alg missing": headed(alg=None),
     "alg empty": headed(alg=""),
-    "alg HS384": lambda claims, token: signed({"alg": "HS384"}, claims, digest=hashlib.sha384),
-    "alg HS512": lambda claims, token: signed({"alg": "HS512"}, claims, digest=hashlib.sha512),
+    "alg of a wrong type": headed(alg=["HS256"]),
+    "alg HS384": lambda claims, token: signed(claims, digest=hashlib.sha384, alg="HS384"),
+    "alg HS512": lambda claims, token: signed(claims, digest=hashlib.sha512, alg="HS512"),
     "alg RS256, signed as HS256": headed(alg="RS256"),
     "no signature": raw(lambda token: token.rpartition(".")[0] + "."),
     "half a signature": raw(lambda token: token[:-20]),
     "changed signature": raw(
         lambda token: token[:-5] + ("AAAAA" if not token.endswith("AAAAA") else "BBBBB")
     ),
-    "another key": headed(key="x" * 64),
-    "the SECRET_KEY": lambda claims, token: signed(HS256, claims, django_settings.SECRET_KEY),
-    "kid path to an empty file": headed(key="\x00", kid="../../../../../../dev/null"),
-    "kid with SQL": headed(key="x" * 64, kid="x' UNION SELECT 'x"),
-    "kid that is no text": headed(kid=1),
-    "jku": headed(key="x" * 64, jku="https://evil.example/jwks.json"),
-    "embedded jwk": headed(key="x" * 64, jwk={"kty": "oct", "k": part(b"x" * 64)}),
+    "another key": headed(key=b"x" * 64),
+    "another key and its id": headed(key=b"x" * 64, kid="0123456789abcdef"),
+    "the SECRET_KEY": lambda claims, token: signed(claims, django_settings.SECRET_KEY.encode()),
+    "no kid": headed(kid=None),
+    "kid empty": headed(kid=""),
+    "kid unknown": headed(kid="0123456789abcdef"),
+    "kid path to an empty file": headed(key=b"\x00", kid="../../../../../../dev/null"),
+    "kid path to a file that is known": headed(key=b"x" * 64, kid="/proc/self/environ"),
+    "kid with SQL": headed(key=b"x" * 64, kid="x' UNION SELECT 'x"),
+    "kid that is a number": headed(kid=1),
+    "kid that is a list": lambda claims, token: signed(claims, kid=[key_ring().signing.id]),
+    "kid that is an object": headed(kid={"a": 1}),
+    "jku": headed(key=b"x" * 64, jku="https://evil.example/jwks.json"),
+    "x5u": headed(key=b"x" * 64, x5u="https://evil.example/chain.pem"),
+    "embedded jwk": headed(key=b"x" * 64, jwk={"kty": "oct", "k": part(b"x" * 64)}),
     "unknown crit": headed(crit=["exp"], exp=1),
     "crit that is no list": headed(crit="exp"),
+    "crit empty": headed(crit=[]),
     "b64 false": headed(crit=["b64"], b64=False),
     "expired": at("exp", -60),
     "no exp": without("exp"),
@@ -115,11 +131,13 @@ ATTACKS = {
     "sid of no session": having(sid=str(uuid4())),
     "no kind": without("token_type"),
     "kind of a wrong type": having(token_type=["access"]),
-    "refresh": having(token_type="refresh"),
-    "claims that are a list": lambda claims, token: signed(HS256, [claims]),
-    "claims that are no JSON": lambda claims, token: signed(HS256, b"{"),
-    "claims too deep": lambda claims, token: signed(HS256, b'{"sub":' * 900),
-    "header that is a list": lambda claims, token: signed([HS256], claims),
+    "claims that are a list": lambda claims, token: signed([claims]),
+    "claims that are no JSON": lambda claims, token: signed(b"{"),
+    "claims too deep": lambda claims, token: signed(b"[" * 2500),
+    "header that is a list": lambda claims, token: signed(claims, header=[headers()]),
+    "header that is no JSON": lambda claims, token: signed(claims, header=b"{"),
+    "header too deep": lambda claims, token: signed(claims, header=b"[" * 1500),
+    "header that is no UTF-8": lambda claims, token: signed(claims, header=b'{"kid":"\xff"}'),
     "too many dots": raw(lambda token: token + ".x"),
     "too few dots": raw(lambda token: token.replace(".", "", 1)),
     "only dots": raw(lambda token: ".."),
@@ -135,9 +153,9 @@ def victim(make_signed_in):
 
 
 @pytest.mark.parametrize("attack", ATTACKS)
-def test_m15_i70_forged_and_broken_tokens_are_401(api, victim, attack):
-    claims = jwt.decode(victim.access, options={"verify_signature": False})
-    token = ATTACKS[attack](claims, victim.access)
+def test_m15_t11_i70_forged_and_broken_tokens_are_401(api, victim, attack):
+    """M15, T11: no token but ours is taken, on a read as on a write, and none is a failure of the server."""
+    token = ATTACKS[attack](claims_of(victim.access), victim.access)
 
     for method, path in ENDPOINTS:
         response = api(method, path, token=token)
@@ -149,10 +167,26 @@ def test_m15_i70_forged_and_broken_tokens_are_401(api, victim, attack):
     assert Session.objects.live().get() == victim.session
 
 
-def test_m15_the_right_token_passes_whatever_the_case_of_the_scheme(api, victim):
-    claims = jwt.decode(victim.access, options={"verify_signature": False})
+@pytest.mark.parametrize("attack", ATTACKS)
+def test_m15_t11_forged_and_broken_refresh_tokens_get_nothing(api, victim, attack):
+    """M15, T11: the same attacks on refresh/; what cannot be a token for its length is 400 there."""
+    token = ATTACKS[attack](claims_of(victim.refresh), victim.refresh)
 
-    for token in (victim.access, signed(HS256, claims), signed({**HS256, "kid": "1"}, claims)):
+    response = api("post", "refresh/", {"refresh": token})
+
+    assert (response.status_code, response.json()["code"]) in [
+        (401, "invalid_token"),
+        (401, "session_ended"),
+        (400, "invalid"),
+    ]
+    assert (response.status_code == 400) == (attack == "huge")
+    assert api("post", "refresh/", {"refresh": victim.refresh}).status_code == 200
+
+
+def test_m15_the_right_token_passes_whatever_the_case_of_the_scheme(api, victim):
+    claims = claims_of(victim.access)
+
+    for token in (victim.access, signed(claims), signed(claims, cty="x")):
         for scheme in ("Bearer", "bearer", "BEARER"):
             assert api("get", "me/", Authorization=f"{scheme} {token}").status_code == 200
 
@@ -180,21 +214,49 @@ def test_malformed_headers_are_401(api, victim, header, code):
 
 
 def test_i70_kinds_are_not_interchangeable(api, victim):
-    assert api("get", "me/", token=victim.refresh).status_code == 401
-    assert api("post", "refresh/", {"refresh": victim.access}).status_code == 401
-    assert api("post", "logout/", {"refresh": victim.access}, token=victim.access).status_code == 400
+    """I70: access, refresh and every one-time kind, each where another belongs."""
+    lifetime = timedelta(hours=1)
+    one_time = [services.issue_token(each, victim.user, lifetime=lifetime) for each in Purpose]
+
+    for token in (victim.refresh, *one_time):
+        assert api("get", "me/", token=token).status_code == 401
+    for token in (victim.access, *one_time):
+        assert api("post", "refresh/", {"refresh": token}).status_code == 401
+        assert api("post", "logout/", {"refresh": token}, token=victim.access).status_code == 400
 
     assert api("get", "me/", token=victim.access).status_code == 200
     assert api("post", "refresh/", {"refresh": victim.refresh}).status_code == 200
 
 
+ONE_TIME_ENDPOINTS = {
+    Purpose.VERIFY_EMAIL: ("email/verify/", {}),
+    Purpose.CHANGE_EMAIL: ("email/change/confirm/", {}),
+    Purpose.RESET_PASSWORD: ("password/reset/confirm/", {"new_password": "another good one"}),
+}
+
+
+@pytest.mark.parametrize("endpoint", ONE_TIME_ENDPOINTS)
+def test_i70_a_one_time_token_is_good_for_one_purpose(api, victim, endpoint):
+    """I70: nor do the endpoints that take a one-time token take one of another kind, or a session's."""
+    path, more = ONE_TIME_ENDPOINTS[endpoint]
+    lifetime = timedelta(hours=1)
+    others = [
+        services.issue_token(each, victim.user, lifetime=lifetime) for each in Purpose if each != endpoint
+    ]
+
+    for token in (victim.access, victim.refresh, *others):
+        response = api("post", path, {"token": token, **more})
+        assert response.status_code == 400, token
+        assert response.json()["errors"][0]["field"] == "token"
+
+
 def test_m15_a_token_is_of_its_own_person_only(api, victim, make_signed_in):
     other = make_signed_in()
-    mine = jwt.decode(victim.access, options={"verify_signature": False})
+    mine = claims_of(victim.access)
 
     for token in (
-        signed(HS256, {**mine, "sub": str(other.user.pk)}),
-        signed(HS256, {**mine, "sid": str(other.session.pk)}),
+        signed({**mine, "sub": str(other.user.pk)}),
+        signed({**mine, "sid": str(other.session.pk)}),
     ):
         assert api("get", "me/", token=token).status_code == 401
 
@@ -217,8 +279,9 @@ def test_i76_an_expired_token_is_good_within_the_leeway(api, victim):
 
 
 def test_i78_the_key_is_not_the_secret_key_and_can_be_set(api, victim):
-    assert signing_key() != django_settings.SECRET_KEY
-    assert len(signing_key()) >= 32
+    secret = key_ring().signing.signing
+    assert secret != django_settings.SECRET_KEY.encode()
+    assert len(secret) >= 32
 
     with override_settings(SAAS_KIT_AUTH_SIGNING_KEY="k" * 48):
         assert api("get", "me/", token=victim.access).status_code == 401

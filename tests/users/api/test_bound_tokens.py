@@ -12,9 +12,10 @@ import pytest
 from django.db import connection
 from django.test import Client
 
+from saas_kit.auth.keys import key_ring
 from saas_kit.auth.models import Session
 from saas_kit.auth.services import Tokens, open_session, revoke_session
-from saas_kit.auth.tokens import CLAIMS, signing_key
+from saas_kit.auth.tokens import CLAIMS
 from saas_kit.tenancy.services import delete_organization, remove_member
 from tests.api_fixtures import Operation, World, rolled_back, rows
 from tests.api_fixtures.catalog import ALL
@@ -26,6 +27,11 @@ OF_A_CUSTOMER = [each for each in ALL if "{" in each.template and not each.templ
 def _claims(token: str) -> dict[str, Any]:
     claims: dict[str, Any] = jwt.decode(token, options={"verify_signature": False})
     return claims
+
+
+def _signed_by_us(claims: dict[str, Any]) -> str:
+    key = key_ring().signing
+    return jwt.encode(claims, key.signing, key.algorithm, headers={"kid": key.id})
 
 
 def _refresh(refresh: str, **body: Any) -> Any:
@@ -352,13 +358,13 @@ class TestLeft:
         tokens = open_session(world.people["viewer"])
         claims = {**_claims(tokens.access), "org": str(world.b.organization.pk)}
 
-        forged = ApiClient(jwt.encode(claims, "x" * 64, "HS256"))
-        signed_by_us = ApiClient(jwt.encode(claims, signing_key(), "HS256"))
+        forged = ApiClient(jwt.encode(claims, "x" * 64, "HS256", headers={"kid": key_ring().signing.id}))
+        signed_by_us = ApiClient(_signed_by_us(claims))
 
         assert forged.get("teams/").status_code == 401
         assert signed_by_us.get("teams/").status_code == 404
         own = {**claims, "org": str(world.a.organization.pk)}
-        assert ApiClient(jwt.encode(own, signing_key(), "HS256")).ids("teams/") == {str(world.a.team.pk)}
+        assert ApiClient(_signed_by_us(own)).ids("teams/") == {str(world.a.team.pk)}
 
     @pytest.mark.parametrize("value", [None, 1, True, [], {}, ["x"]])
     def test_m15_a_claim_of_a_wrong_type_is_401(self, world: World, value: Any) -> None:
@@ -368,12 +374,12 @@ class TestLeft:
             ("refresh", _refresh),
         ):
             claims = {**_claims(getattr(tokens, kind)), "org": value}
-            assert call(jwt.encode(claims, signing_key(), "HS256")).status_code == 401
+            assert call(_signed_by_us(claims)).status_code == 401
 
     @pytest.mark.parametrize("value", ["", "no-such", "\x00", "\ud800", "x" * 500])
     def test_i120_a_claim_that_names_nothing_is_404(self, world: World, value: str) -> None:
         tokens = open_session(world.people["viewer"])
-        bound = ApiClient(jwt.encode({**_claims(tokens.access), "org": value}, signing_key(), "HS256"))
+        bound = ApiClient(_signed_by_us({**_claims(tokens.access), "org": value}))
 
         assert bound.get("teams/").status_code == 404
         assert bound.get("auth/me/").status_code == 200

@@ -31,6 +31,7 @@ if apps.is_installed("allauth.mfa"):
     router.view("auth/mfa/totp/confirm/", views.ConfirmTOTPView, name="auth-mfa-totp-confirm")
     router.view("auth/mfa/recovery-codes/", views.RecoveryCodesView, name="auth-mfa-recovery-codes")
 if services.has_passkeys():
+    router.view("auth/mfa/options/", views.SecondFactorOptionsView, name="auth-mfa-options")
     router.view("auth/mfa/passkeys/", views.PasskeysView, name="auth-mfa-passkeys")
     router.view("auth/mfa/passkeys/confirm/", views.ConfirmPasskeyView, name="auth-mfa-passkeys-confirm")
     router.view("auth/mfa/passkeys/<str:id>/", views.PasskeyView, name="auth-mfa-passkey")

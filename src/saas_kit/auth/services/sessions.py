@@ -19,7 +19,7 @@ from rest_framework_simplejwt.exceptions import TokenError
 from saas_kit.audit.services import record
 from saas_kit.auth import signals
 from saas_kit.auth.conf import AuthSettings
-from saas_kit.auth.exceptions import InvalidCredentials, InvalidToken, SessionEnded
+from saas_kit.auth.exceptions import InvalidCredentials, InvalidToken, RefreshReplaced, SessionEnded
 from saas_kit.auth.models import USER_AGENT_MAX_LENGTH, Session, password_fingerprint
 from saas_kit.auth.tokens import AccessToken, RefreshToken
 from saas_kit.core.events import send_on_commit
@@ -87,6 +87,7 @@ def rotate(
 
     Raises:
         InvalidToken: The token is not valid, or was used before.
+        RefreshReplaced: It was used a moment ago.
         SessionEnded: The session is over, its person no longer active, or their password another.
     """
     try:
@@ -112,8 +113,9 @@ def _rotate(
         just_replaced = (
             session.rotated_at is not None and now - session.rotated_at <= AuthSettings.REUSE_LEEWAY
         )
-        if not (just_replaced and token.id == session.previous_refresh_id):
-            _end(session, action="session.refresh_reused", actor=None)
+        if just_replaced and token.id == session.previous_refresh_id:
+            return RefreshReplaced()
+        _end(session, action="session.refresh_reused", actor=None)
         return InvalidToken()
     organization = choose_organization(session.user) if choose_organization else token.organization
     session.previous_refresh_id, session.refresh_id = session.refresh_id, uuid4()

@@ -12,6 +12,7 @@ from rest_framework.exceptions import ErrorDetail, ValidationError
 from saas_kit.api.serializers import Serializer
 from saas_kit.auth import services
 from saas_kit.auth.api.serializers.people import ME_EXAMPLE, NAMES, MeSerializer, example
+from saas_kit.auth.conf import AuthSettings
 from saas_kit.auth.identity import username_field
 from saas_kit.auth.tokens import MAX_LENGTH
 
@@ -68,9 +69,14 @@ class RegisterSerializer(Serializer):
 
 @extend_schema_serializer(examples=[example({"refresh": _REFRESH}, request_only=True)])
 class RefreshSerializer(Serializer):
-    """A refresh token."""
+    """A refresh token; a browser may have it in a cookie instead, where the host has cookies on."""
 
     refresh = serializers.CharField(max_length=MAX_LENGTH)
+
+    def get_fields(self) -> dict[str, Any]:
+        fields = super().get_fields()
+        fields["refresh"].required = not AuthSettings.COOKIES
+        return fields
 
 
 @extend_schema_serializer(examples=[example({"refresh": _REFRESH}, request_only=True)])
@@ -85,10 +91,12 @@ TOKENS_EXAMPLE = {"access": _ACCESS, "refresh": _REFRESH}
 
 @extend_schema_serializer(examples=[example(TOKENS_EXAMPLE, response_only=True)])
 class TokensSerializer(Serializer):
-    """A pair of tokens."""
+    """A pair of tokens; both are null where the client asked for them in cookies."""
 
-    access = serializers.CharField(help_text="Goes into `Authorization: Bearer`; good for minutes.")
-    refresh = serializers.CharField(help_text="Gets the next pair, once.")
+    access = serializers.CharField(
+        allow_null=True, help_text="Goes into `Authorization: Bearer`; good for minutes."
+    )
+    refresh = serializers.CharField(allow_null=True, help_text="Gets the next pair, once.")
 
 
 @extend_schema_serializer(

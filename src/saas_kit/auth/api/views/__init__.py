@@ -23,6 +23,7 @@ from saas_kit.auth.api.views.passkeys import (
     PasskeyOptionsView,
     PasskeysView,
     PasskeyView,
+    SecondFactorOptionsView,
 )
 from saas_kit.auth.api.views.passwords import (
     ChangePasswordView,
@@ -64,6 +65,7 @@ __all__ = [
     "RequestPasswordResetView",
     "ResendVerificationView",
     "ResetPasswordView",
+    "SecondFactorOptionsView",
     "SessionViewSet",
     "SocialAccountView",
     "SocialAccountsView",

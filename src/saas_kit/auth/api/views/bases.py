@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, ClassVar
 
+from django.apps import apps
 from django.contrib.auth.base_user import AbstractBaseUser
 from rest_framework import status
 from rest_framework.request import Request
@@ -13,10 +14,16 @@ from rest_framework.response import Response
 
 from saas_kit.api.views import ApiView
 from saas_kit.auth import limits, services
+from saas_kit.auth.api import cookies
 from saas_kit.auth.api.authentication import SessionTokenAuthentication
+from saas_kit.auth.api.serializers import SecondFactorSerializer
 from saas_kit.auth.exceptions import TokenGone, UnknownToken
+from saas_kit.auth.identity import has_mfa
 from saas_kit.auth.services import Tokens
 from saas_kit.core.exceptions import SaasKitError
+
+SECOND_FACTOR_ANSWERS = (SecondFactorSerializer,) if apps.is_installed("allauth.mfa") else ()
+"""What a view that signs people in may answer instead of tokens; for its ``other_output_serializer_classes``."""
 
 
 class AuthView(ApiView):
@@ -49,10 +56,19 @@ def open_session(user: AbstractBaseUser, request: Request) -> Tokens:
 
 
 def tokens_response(view: Any, code: int, user: AbstractBaseUser, tokens: Tokens, **more: Any) -> Response:
-    """Answer somebody's tokens, in the shape of the view's ``output_serializer_classes``."""
-    answer = {"access": tokens.access, "refresh": tokens.refresh, "user": user, **more}
+    """Answer the tokens of a new session, in the shape of the view's ``output_serializer_classes``."""
+    in_cookies = cookies.are_asked_for(view.request)
+    answer = {**token_texts(tokens, hidden=in_cookies), "user": user, **more}
     serializer_class = view.output_serializer_classes["post"]
-    return Response(serializer_class(answer, context=view.get_serializer_context()).data, status=code)
+    response = Response(serializer_class(answer, context=view.get_serializer_context()).data, status=code)
+    if in_cookies:
+        cookies.put_tokens(response, view.request, tokens, is_new=True)
+    return response
+
+
+def token_texts(tokens: Tokens, *, hidden: bool) -> dict[str, str | None]:
+    """Return what an answer tells of a pair of tokens; nothing where cookies hide them from scripts."""
+    return {"access": None if hidden else tokens.access, "refresh": None if hidden else tokens.refresh}
 
 
 @contextmanager
@@ -77,5 +93,9 @@ def counting_bad_tokens() -> Iterator[None]:
 
 def sign_in_response(view: Any, user: AbstractBaseUser) -> Response:
     """Answer somebody who has proved who they are by a first factor: with tokens, or with what comes next."""
+    if has_mfa(user):
+        challenge = services.begin_second_factor(user)
+        answer = {"mfa_required": True, "mfa_token": challenge.token, "methods": challenge.methods}
+        return Response(SecondFactorSerializer(answer).data)
     tokens = open_session(user, view.request)
     return tokens_response(view, status.HTTP_200_OK, user, tokens, mfa_required=False)

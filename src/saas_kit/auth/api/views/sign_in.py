@@ -13,16 +13,18 @@ from rest_framework.response import Response
 from rest_framework.serializers import BaseSerializer
 
 from saas_kit.api.views import GenericApiView
-from saas_kit.auth import services
-from saas_kit.auth.api import stock
+from saas_kit.auth import limits, services
+from saas_kit.auth.api import cookies, stock
 from saas_kit.auth.api.serializers import (
     LoginAnswerSerializer,
     LoginSerializer,
     RefreshSerializer,
     TokensSerializer,
 )
-from saas_kit.auth.api.views.bases import AuthView, sign_in_response
+from saas_kit.auth.api.views.bases import SECOND_FACTOR_ANSWERS, AuthView, sign_in_response, token_texts
+from saas_kit.auth.exceptions import InvalidToken, RefreshReplaced
 from saas_kit.auth.services import Tokens
+from saas_kit.core.exceptions import NotAuthenticated
 from saas_kit.core.permissions import Access
 
 
@@ -30,7 +32,8 @@ class LoginView(AuthView, stock.LoginView):
     """
     Sign in with an address and a password.
 
-    ``output_serializer_classes`` says what is answered; it gets the tokens and the ``user``.
+    ``output_serializer_classes`` says what is answered; it gets the tokens and the ``user``. Where the person has a
+    second factor, the answer is an ``mfa_token`` instead.
     """
 
     authentication_classes = ()
@@ -39,11 +42,13 @@ class LoginView(AuthView, stock.LoginView):
     output_serializer_classes: ClassVar[Mapping[str, type[BaseSerializer[Any]]]] = {
         "post": LoginAnswerSerializer
     }
+    other_output_serializer_classes = {"post": SECOND_FACTOR_ANSWERS}
     operation_name = "auth_login"
     summaries = {"post": "Sign in"}
     descriptions = {
-        "post": "Get a pair of tokens. What is wrong with credentials is not said: an unknown address, a wrong "
-        "password, a deactivated person and an address that is still to be proved are answered alike."
+        "post": "Get a pair of tokens or, where the person has a second factor, an `mfa_token` for `auth/mfa/verify/`. "
+        "What is wrong with credentials is not said: an unknown address, a wrong password, a deactivated person and an "
+        "address that is still to be proved are answered alike."
     }
     extra_errors = {"post": (401,)}
 
@@ -61,6 +66,8 @@ class LoginView(AuthView, stock.LoginView):
 class RefreshView(AuthView, GenericApiView):
     """Take a refresh token for the next pair."""
 
+    takes_cookie = False
+
     authentication_classes = ()
     required_permissions = {"post": Access.PUBLIC}
     serializer_class = RefreshSerializer
@@ -69,7 +76,9 @@ class RefreshView(AuthView, GenericApiView):
     summaries = {"post": "Refresh the tokens"}
     descriptions = {
         "post": "Take a refresh token for the next pair. Each is good once. Sending one that was just replaced is "
-        "refused; sending it later ends the whole session, because one of the two senders is a thief."
+        "refused; sending it later ends the whole session, because one of the two senders is a thief.\n\n"
+        "Where the host has cookies on, a browser's refresh cookie is taken where the body has no token, and the next "
+        "pair is in cookies again."
     }
     extra_errors = {"post": (401,)}
 
@@ -82,8 +91,37 @@ class RefreshView(AuthView, GenericApiView):
         """Take a refresh token for the next pair."""
         serializer = self.get_serializer(data=request.data)
         serializer.is_valid(raise_exception=True)
-        tokens = self.perform_refresh(serializer.validated_data)
-        return Response({"access": tokens.access, "refresh": tokens.refresh})
+        data = dict(serializer.validated_data)
+        if "refresh" not in data:
+            data["refresh"] = self._take_cookie(request)
+        try:
+            tokens = self.perform_refresh(data)
+        except RefreshReplaced:
+            raise
+        except InvalidToken:
+            limits.count("refresh", limits.network())
+            raise
+        # what a script cannot read it does not get by refreshing either
+        in_cookies = self.takes_cookie or cookies.are_asked_for(request)
+        response = Response(token_texts(tokens, hidden=in_cookies))
+        if in_cookies:
+            cookies.put_tokens(response, request, tokens, is_new=False)
+        return response
+
+    def _take_cookie(self, request: Request) -> str:
+        token = cookies.refresh_token_of(request)
+        if token is None:
+            raise NotAuthenticated
+        cookies.check_csrf(request)
+        self.takes_cookie = True
+        return token
+
+    def handle_exception(self, exc: Exception) -> Response:
+        response: Response = super().handle_exception(exc)
+        # of two tabs that refresh at once the loser must not delete what the winner got
+        if self.takes_cookie and isinstance(exc, InvalidToken) and not isinstance(exc, RefreshReplaced):
+            cookies.delete_tokens(response, self.request)
+        return response
 
     def perform_refresh(self, validated_data: dict[str, Any]) -> Tokens:
         """Take the refresh token for the next pair; a subclass that has more to say to the service overrides it."""

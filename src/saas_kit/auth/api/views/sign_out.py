@@ -14,10 +14,11 @@ from rest_framework_simplejwt.exceptions import TokenError
 
 from saas_kit.api.views import ApiView
 from saas_kit.auth import services
-from saas_kit.auth.api import stock
-from saas_kit.auth.api.authentication import SessionTokenAuthentication
+from saas_kit.auth.api import cookies, stock
+from saas_kit.auth.api.authentication import RefreshCookieAuthentication, SessionTokenAuthentication
 from saas_kit.auth.api.serializers import LogoutSerializer
 from saas_kit.auth.api.views.bases import AuthView
+from saas_kit.auth.conf import AuthSettings
 from saas_kit.auth.tokens import RefreshToken
 from saas_kit.core.permissions import Access
 
@@ -33,11 +34,15 @@ class LogoutView(AuthView, stock.LogoutView):
     summaries = {"post": "Sign out"}
     descriptions = {
         "post": "End the session of the access token; all its tokens are of no use from then on. A `refresh` in "
-        "the body has to be of the same session. Signing out twice is not an error."
+        "the body has to be of the same session. Signing out twice is not an error.\n\nWhere the host has cookies on, "
+        "a browser's refresh cookie is as good as its access token here, and both cookies are deleted."
     }
 
     def get_authenticators(self) -> list[BaseAuthentication]:
-        return [SessionTokenAuthentication(take_ended=True)]
+        authenticators: list[BaseAuthentication] = [SessionTokenAuthentication(take_ended=True)]
+        if AuthSettings.COOKIES:
+            authenticators.append(RefreshCookieAuthentication(take_ended=True))
+        return authenticators
 
     def logout(self, request: Request) -> Response:
         serializer = LogoutSerializer(data=request.data)
@@ -46,7 +51,7 @@ class LogoutView(AuthView, stock.LogoutView):
             self._require_own(serializer.validated_data["refresh"])
         session: Any = request.auth
         services.revoke_session(session, actor=self.actor)
-        return Response(status=status.HTTP_204_NO_CONTENT)
+        return _signed_out(request)
 
     def _require_own(self, refresh: str) -> None:
         try:
@@ -71,4 +76,10 @@ class LogoutAllView(AuthView, ApiView):
     def post(self, request: Request, **kwargs: Any) -> Response:
         """End all sessions of the caller."""
         services.revoke_sessions(self.actor, actor=self.actor)
-        return Response(status=status.HTTP_204_NO_CONTENT)
+        return _signed_out(request)
+
+
+def _signed_out(request: Request) -> Response:
+    response = Response(status=status.HTTP_204_NO_CONTENT)
+    cookies.delete_tokens(response, request)
+    return response
