@@ -532,3 +532,26 @@ def test_anonymous_is_401(api, make_protected, method, path):
         answer = api(method, path, {} if method != "get" else None, token=token)
         assert answer.status_code == 401
         assert answer.headers["WWW-Authenticate"] == "Bearer"
+
+
+def test_the_schema_tells_of_it():
+    """A login has two shapes of answers, its end has one, and the removal has a body."""
+    from drf_spectacular.generators import SchemaGenerator
+
+    schema = SchemaGenerator().get_schema(request=None, public=True)
+
+    def operation(method, path):
+        return schema["paths"][f"/api/v1/auth/{path}"][method]
+
+    def shape(described):
+        return described["content"]["application/json"]["schema"]["$ref"].rpartition("/")[2]
+
+    login = shape(operation("post", "login/")["responses"]["200"])
+    answers = {each["$ref"].rpartition("/")[2] for each in schema["components"]["schemas"][login]["oneOf"]}
+    assert answers == {"LoginAnswer", "SecondFactor"}
+    assert shape(operation("post", "mfa/verify/")["responses"]["200"]) == "LoginAnswer"
+    removal = operation("delete", "mfa/totp/")
+    assert removal["requestBody"]["required"] is True
+    assert shape(removal["requestBody"]) == "DisableTOTPRequest"
+    for method, path in (("post", "mfa/verify/"), ("post", "mfa/totp/confirm/"), ("delete", "mfa/totp/")):
+        assert {"400", "401", "429", "503"} <= set(operation(method, path)["responses"])
