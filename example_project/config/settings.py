@@ -8,6 +8,7 @@ embedded SQLite database, with the cache in memory and mail on the console.
 from __future__ import annotations
 
 from datetime import timedelta
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -150,6 +151,8 @@ if REDIS_URL:
             "BACKEND": "django.core.cache.backends.redis.RedisCache",
             "LOCATION": REDIS_URL,
             "KEY_PREFIX": "example",
+            # a Redis that does not answer must not hold every request up
+            "OPTIONS": {"socket_timeout": 0.5, "socket_connect_timeout": 0.5, "retry": None},
         }
     }
 else:
@@ -231,14 +234,52 @@ AUTHENTICATION_BACKENDS = [
     "saas_kit.tenancy.backends.TenancyBackend",
     "saas_kit.teams.backends.TeamBackend",
 ]
-# registration signs people in before they verify their address, so it tells whether an address has an account
-SILENCED_SYSTEM_CHECKS = ["saas_kit_auth.W005"]
+# secrets of authenticator apps are encrypted, and show the product's name
+MFA_ADAPTER = "saas_kit.auth.mfa.MFAAdapter"
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
     {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator"},
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
     {"NAME": "django.contrib.auth.password_validation.NumericPasswordValidator"},
 ]
+if env.bool("BREACHED_PASSWORDS", default=False):
+    # Asks api.pwnedpasswords.com for five characters of a hash; where that cannot be reached, common ones are refused.
+    AUTH_PASSWORD_VALIDATORS.append({"NAME": "pwned_passwords_django.validators.PwnedPasswordsValidator"})
+PASSWORD_HASHERS = [
+    "django.contrib.auth.hashers.PBKDF2PasswordHasher",
+    "django.contrib.auth.hashers.ScryptPasswordHasher",
+]
+if find_spec("argon2"):
+    PASSWORD_HASHERS.insert(0, "django.contrib.auth.hashers.Argon2PasswordHasher")
+
+# Where else people can sign in
+
+SOCIALACCOUNT_ADAPTER = "saas_kit.auth.social_adapter.SocialAccountAdapter"
+SOCIALACCOUNT_QUERY_EMAIL = True
+SAAS_KIT_AUTH_SOCIAL_REDIRECT_URIS = env.list("SOCIAL_REDIRECT_URIS", default=[])
+
+
+def _social_providers() -> dict[str, Any]:
+    providers: dict[str, Any] = {}
+    if client_id := env.str("GOOGLE_CLIENT_ID", default=""):
+        google = {"client_id": client_id, "secret": env.str("GOOGLE_CLIENT_SECRET")}
+        providers["google"] = {"APPS": [google], "SCOPE": ["openid", "email", "profile"]}
+    if client_id := env.str("GITHUB_CLIENT_ID", default=""):
+        github = {"client_id": client_id, "secret": env.str("GITHUB_CLIENT_SECRET")}
+        providers["github"] = {"APPS": [github]}
+    if client_id := env.str("OIDC_CLIENT_ID", default=""):
+        oidc = {
+            "provider_id": env.str("OIDC_ID", default="oidc"),
+            "name": env.str("OIDC_NAME", default="OpenID Connect"),
+            "client_id": client_id,
+            "secret": env.str("OIDC_CLIENT_SECRET"),
+            "settings": {"server_url": env.str("OIDC_SERVER_URL")},
+        }
+        providers["openid_connect"] = {"APPS": [oidc]}
+    return providers
+
+
+SOCIALACCOUNT_PROVIDERS = _social_providers()
 
 # The kit
 
@@ -250,6 +291,14 @@ SAAS_KIT_EMAIL_FRONTEND_URL = env.str("FRONTEND_URL", default="")
 SAAS_KIT_EMAIL_PRODUCT_NAME = env.str("PRODUCT_NAME", default="Example")
 SAAS_KIT_AUTH_EMAIL_VERIFICATION = env.str("EMAIL_VERIFICATION", default="optional" if DEBUG else "mandatory")
 SAAS_KIT_AUTH_SIGNING_KEY = env.str("SIGNING_KEY", default="")
+SAAS_KIT_AUTH_SIGNING_KEY_FALLBACKS = env.list("SIGNING_KEY_FALLBACKS", default=[])
+SAAS_KIT_AUTH_COOKIES = env.bool("TOKEN_COOKIES", default=False)
+SAAS_KIT_AUTH_CACHE_ACCESS = env.bool("CACHE_ACCESS", default=False)
+SAAS_KIT_AUTH_PASSKEY_RP_ID = env.str("PASSKEY_RP_ID", default="localhost" if DEBUG else "")
+MFA_SUPPORTED_TYPES = ["recovery_codes", "totp"]
+MFA_PASSKEY_LOGIN_ENABLED = True
+if SAAS_KIT_AUTH_PASSKEY_RP_ID or SAAS_KIT_EMAIL_FRONTEND_URL:  # passkeys belong to a domain
+    MFA_SUPPORTED_TYPES.append("webauthn")
 SAAS_KIT_AUTH_ACCESS_TOKEN_LIFETIME = timedelta(
     minutes=env.int("ACCESS_TOKEN_MINUTES", default=15 if DEMO else 5)
 )
@@ -299,8 +348,10 @@ CORS_ALLOW_HEADERS = [
     "content-type",
     "idempotency-key",
     "if-match",
+    "x-csrftoken",
     "x-organization",
     "x-request-id",
+    "x-token-transport",
 ]
 CORS_EXPOSE_HEADERS = ["ETag", "Retry-After", "X-Request-ID"]
 

@@ -49,7 +49,13 @@ def read_settings(run):
 
 
 def in_production(**variables: str) -> dict[str, str]:
-    return {"SECRET_KEY": SECRET_KEY, "ALLOWED_HOSTS": "example.com", **variables}
+    return {
+        "SECRET_KEY": SECRET_KEY,
+        "ALLOWED_HOSTS": "example.com",
+        "FRONTEND_URL": "https://app.example.com",
+        "REDIS_URL": "redis://localhost:6379/0",
+        **variables,
+    }
 
 
 class TestSecretKey:
@@ -201,6 +207,37 @@ class TestServices:
         assert storage["BACKEND"] == "storages.backends.s3.S3Storage"
         assert storage["OPTIONS"]["bucket_name"] == "uploads"
         assert storage["OPTIONS"]["file_overwrite"] is False
+
+    def test_providers_are_those_whose_client_is_named(self, read_settings):
+        settings = read_settings(
+            DEBUG="true",
+            GOOGLE_CLIENT_ID="g",
+            GOOGLE_CLIENT_SECRET="secret of g",
+            OIDC_CLIENT_ID="o",
+            OIDC_CLIENT_SECRET="secret of o",
+            OIDC_SERVER_URL="https://accounts.example.com",
+            OIDC_ID="corp",
+            SOCIAL_REDIRECT_URIS="https://app.example.com/in/{provider},app:in",
+        )
+
+        providers = settings["SOCIALACCOUNT_PROVIDERS"]
+        assert set(providers) == {"google", "openid_connect"}
+        assert providers["google"]["APPS"] == [{"client_id": "g", "secret": "secret of g"}]
+        [app] = providers["openid_connect"]["APPS"]
+        assert (app["provider_id"], app["settings"]) == (
+            "corp",
+            {"server_url": "https://accounts.example.com"},
+        )
+        assert len(settings["SAAS_KIT_AUTH_SOCIAL_REDIRECT_URIS"]) == 2
+
+    def test_no_provider_is_on_by_default(self, read_settings):
+        assert read_settings(**in_production())["SOCIALACCOUNT_PROVIDERS"] == {}
+
+    def test_a_client_without_its_secret_does_not_start(self, run):
+        result = run("manage.py", "check", DEBUG="true", GITHUB_CLIENT_ID="g")
+
+        assert result.returncode != 0
+        assert "GITHUB_CLIENT_SECRET" in result.stderr.splitlines()[-1]
 
     def test_logs_are_also_in_a_file_where_it_is_named(self, read_settings, tmp_path):
         logging = read_settings(DEBUG="true", LOG_FILE=str(tmp_path / "log"), LOG_LEVEL="warning")["LOGGING"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from django.contrib.auth.hashers import MD5PasswordHasher
+from django.contrib.auth.hashers import MD5PasswordHasher, PBKDF2PasswordHasher
 
 
 class CountingHasher(MD5PasswordHasher):
@@ -15,3 +15,9 @@ class CountingHasher(MD5PasswordHasher):
     def encode(self, password: str, salt: str) -> str:
         self.encoded.append(salt)
         return super().encode(password, salt)
+
+
+class ShortHasher(PBKDF2PasswordHasher):
+    """Takes a millisecond or two, which is most of what an answer takes, as a real hasher does."""
+
+    iterations = 4000
