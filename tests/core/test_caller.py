@@ -29,7 +29,9 @@ def test_all_parts_come_with_one_statement(make_membership, parts, django_assert
     """Whatever the apps contribute, it is the statement that loads the person anyway."""
     membership = make_membership(role="viewer")
     caller.register_part(
-        "roles", lambda user: caller.JSONRows(Membership.objects.filter(user=user), "role", "organization_id")
+        "roles",
+        lambda user: caller.JSONRows(Membership.objects.filter(user=user), "role", "organization_id"),
+        reads={Membership: ("user",)},
     )
 
     with django_assert_num_queries(1):
@@ -44,7 +46,11 @@ def test_all_parts_come_with_one_statement(make_membership, parts, django_assert
 
 def test_part_of_somebody_without_rows_is_empty(make_user, parts):
     """No rows are an empty list, not nothing."""
-    caller.register_part("roles", lambda user: caller.JSONRows(Membership.objects.filter(user=user), "role"))
+    caller.register_part(
+        "roles",
+        lambda user: caller.JSONRows(Membership.objects.filter(user=user), "role"),
+        reads={Membership: ("user",)},
+    )
 
     assert caller.get_part(_load(make_user()), "roles") == []
 
@@ -53,8 +59,8 @@ def test_parts_are_of_the_person_alone(make_membership):
     """The rows of others are not loaded."""
     own, other = make_membership(role="viewer"), make_membership(role="admin")
 
-    assert [role for _, role, _ in caller.get_part(_load(own.user), "memberships")] == ["viewer"]
-    assert [role for _, role, _ in caller.get_part(_load(other.user), "memberships")] == ["admin"]
+    assert [role for _, role, *_ in caller.get_part(_load(own.user), "memberships")] == ["viewer"]
+    assert [role for _, role, *_ in caller.get_part(_load(other.user), "memberships")] == ["admin"]
 
 
 def test_many_rows_and_odd_text_arrive_whole(make_organization, make_user, parts):
@@ -71,6 +77,7 @@ def test_many_rows_and_odd_text_arrive_whole(make_organization, make_user, parts
             "text",
             "none",
         ),
+        reads={Membership: ("user",)},
     )
 
     assert caller.get_part(_load(person), "odd") == [[text, None]] * 30

@@ -8,12 +8,14 @@ anyway. An app whose part was not loaded that way asks with a statement of its o
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from django.db.backends.base.base import BaseDatabaseWrapper
-from django.db.models import F, JSONField, OuterRef, QuerySet, Subquery
+from django.db.models import F, JSONField, Model, OuterRef, QuerySet, Subquery
 from django.db.models.sql.compiler import SQLCompiler
+
+from saas_kit.core.caller_changes import watch
 
 _PREFIX = "_saas_kit_caller_"
 _parts: dict[str, Callable[[OuterRef], Subquery]] = {}
@@ -49,9 +51,20 @@ class JSONRows(Subquery):
         return sql, tuple(params)
 
 
-def register_part(name: str, part: Callable[[OuterRef], Subquery]) -> None:
-    """Add a sub-select to the caller's statement; ``part`` gets a reference to the user's key."""
+def register_part(
+    name: str, part: Callable[[OuterRef], Subquery], *, reads: Mapping[type[Model], tuple[str, ...]]
+) -> None:
+    """
+    Add a sub-select to the caller's statement, once the models are loaded.
+
+    Args:
+        part: Gets a reference to the user's key.
+        reads: Every model whose rows the sub-select reads, with the paths from a row to the people in whose parts
+            it is, so that whoever keeps parts can be told when they change.
+    """
     _parts[name] = part
+    for model, paths in reads.items():
+        watch(model, *paths)
 
 
 def part_names() -> tuple[str, ...]:
@@ -85,6 +98,17 @@ def get_part(user: Any, name: str) -> list[list[Any]]:
         value = user.__dict__[key] = json.loads(value)
     result: list[list[Any]] = value
     return result
+
+
+def get_parts(user: Any) -> dict[str, list[list[Any]]]:
+    """Return all parts of a user's facts by their names."""
+    return {name: get_part(user, name) for name in _parts}
+
+
+def set_parts(user: Any, parts: Mapping[str, list[list[Any]]]) -> None:
+    """Give a user the parts that ``get_parts()`` returned before."""
+    for name in _parts:
+        user.__dict__[_PREFIX + name] = parts[name]
 
 
 def forget_parts(user: Any) -> None:

@@ -20,6 +20,7 @@ from django.apps import apps
 from django.db import IntegrityError, models, transaction
 from django.utils import timezone
 
+from saas_kit.core.caller_changes import changing
 from saas_kit.core.exceptions import NotDeleted, NotUnique, ParentDeleted, StillReferenced
 from saas_kit.core.ids import uuid7
 
@@ -70,7 +71,8 @@ def soft_delete(queryset: models.QuerySet[Any]) -> tuple[int, dict[str, int]]:
         # a sliced or joined query cannot be updated; its keys can
         keys = (queryset if queryset.query.is_sliced else queryset.order_by()).values("pk")
         rows = _rows(model, queryset.db).filter(pk__in=keys, deleted_at__isnull=True)
-        counts[model._meta.label] = rows.update(deleted_at=now, deletion_id=deletion_id)
+        with changing(rows):
+            counts[model._meta.label] = rows.update(deleted_at=now, deletion_id=deletion_id)
         marked = (
             _cascade(model, now, deletion_id, counts, queryset.db) if counts[model._meta.label] else set()
         )
@@ -89,7 +91,9 @@ def _cascade(
             if field.remote_field.on_delete is not models.CASCADE or not is_soft_deletable(child):
                 continue
             belonging = {f"{field.name}__deletion_id": deletion_id, "deleted_at__isnull": True}
-            count = _rows(child, using).filter(**belonging).update(deleted_at=now, deletion_id=deletion_id)
+            rows = _rows(child, using).filter(**belonging)
+            with changing(rows):
+                count = rows.update(deleted_at=now, deletion_id=deletion_id)
             if count:
                 counts[child._meta.label] += count
                 marked.add(child)
@@ -138,7 +142,8 @@ def restore(instance: models.Model) -> None:
             with transaction.atomic(using=using):
                 for each in seen:
                     rows = _rows(each, using).filter(deletion_id=row["deletion_id"])
-                    rows.update(deleted_at=None, deletion_id=None)
+                    with changing(rows):
+                        rows.update(deleted_at=None, deletion_id=None)
         except IntegrityError as error:
             raise NotUnique from error
 

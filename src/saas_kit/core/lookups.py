@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+from functools import cached_property
 from typing import Any
 from uuid import UUID
 
@@ -34,6 +36,11 @@ class CompiledLookup:
         self._row = compiler.klass_info
         self._annotations = compiler.annotation_col_map or {}
         self._converters = compiler.get_converters(expression for expression, _, _ in self._select)
+
+    @cached_property
+    def shape(self) -> str:
+        """What tells apart statements that select different things."""
+        return hashlib.sha256(self._sql.encode()).hexdigest()[:16]
 
     def get(self, key: UUID) -> Any | None:
         """Return the row with a key; None where there is none."""

@@ -23,23 +23,30 @@ REACHABLE_PART = "reachable_organizations"
 def register_caller_parts() -> None:
     """Let the statement that loads a caller load the roles too."""
 
+    account_membership = apps.get_model("saas_kit_tenancy.AccountMembership")
+    membership = apps.get_model("saas_kit_tenancy.Membership")
+    organization = apps.get_model(organization_model())
+
     def accounts(user: OuterRef) -> caller.JSONRows:
-        model = apps.get_model("saas_kit_tenancy.AccountMembership")
-        return caller.JSONRows(model._base_manager.filter(user=user), "account_id", "role")
+        return caller.JSONRows(account_membership._base_manager.filter(user=user), "account_id", "role")
 
     def memberships(user: OuterRef) -> caller.JSONRows:
-        model = apps.get_model("saas_kit_tenancy.Membership")
-        rows = model._base_manager.filter(user=user)
+        rows = membership._base_manager.filter(user=user)
         return caller.JSONRows(rows, "organization_id", "role", "organization__deleted_at")
 
     def reachable(user: OuterRef) -> caller.JSONRows:
-        model = apps.get_model(organization_model())
-        alive = model._base_manager.filter(account__memberships__user=user, deleted_at__isnull=True)
+        alive = organization._base_manager.filter(account__memberships__user=user, deleted_at__isnull=True)
         return caller.JSONRows(alive, "pk", "account_id")
 
-    caller.register_part(ACCOUNTS_PART, accounts)
-    caller.register_part(MEMBERSHIPS_PART, memberships)
-    caller.register_part(REACHABLE_PART, reachable)
+    caller.register_part(ACCOUNTS_PART, accounts, reads={account_membership: ("user",)})
+    caller.register_part(
+        MEMBERSHIPS_PART, memberships, reads={membership: ("user",), organization: ("memberships__user",)}
+    )
+    caller.register_part(
+        REACHABLE_PART,
+        reachable,
+        reads={account_membership: ("user",), organization: ("account__memberships__user",)},
+    )
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from django.db import models
 from django.db.models.functions import Lower
 from django.utils.translation import gettext_lazy as _
 
+from saas_kit.core.caller_changes import WatchedQuerySet
 from saas_kit.core.models import AliveManager, Identified, SoftDeletable, SoftDeletableQuerySet, Timestamped
 from saas_kit.core.permissions import Level
 from saas_kit.tenancy.access import get_access
@@ -89,7 +90,7 @@ class Account(Identified, Timestamped, SoftDeletable):
         return self.name
 
 
-class AccountMembershipQuerySet(GuardedQuerySet["AccountMembership"]):
+class AccountMembershipQuerySet(WatchedQuerySet["AccountMembership"], GuardedQuerySet["AccountMembership"]):  # type: ignore[override]
     """People's roles in accounts."""
 
     def owners(self) -> Self:
@@ -142,7 +143,7 @@ class AccountMembership(Identified, Timestamped):
         return get_role(self.role, level=Level.ACCOUNT)
 
 
-class OrganizationQuerySet(SoftDeletableQuerySet[Any], GuardedQuerySet[Any]):  # type: ignore[override]
+class OrganizationQuerySet(SoftDeletableQuerySet[Any], WatchedQuerySet[Any], GuardedQuerySet[Any]):  # type: ignore[override]
     """Organizations."""
 
     def in_account(self, account: Account) -> Self:
@@ -218,7 +219,7 @@ class Organization(AbstractOrganization):
         swappable = "SAAS_KIT_TENANCY_ORGANIZATION_MODEL"
 
 
-class MembershipQuerySet(GuardedQuerySet["Membership"]):
+class MembershipQuerySet(WatchedQuerySet["Membership"], GuardedQuerySet["Membership"]):  # type: ignore[override]
     """People's roles in organizations."""
 
     def owners(self) -> Self:
