@@ -213,10 +213,14 @@ class ApiViewSet(ApiView, GenericViewSet):  # type: ignore[type-arg]
         serializer_class = self.input_serializer_classes.get(name) or self.get_serializer_class()
         return serializer_class(*args, context=self.get_serializer_context(), **kwargs)
 
-    def get_object(self) -> Any:
+    def find_object(self) -> Any:
+        """Return the object of the path among those that the caller may see; None where it is not there."""
         # filters are for lists; a parameter must not make an object disappear
         queryset = self.get_queryset()
-        instance = queryset.filter(pk=self.kwargs[self.lookup_url_kwarg or self.lookup_field]).first()
+        return queryset.filter(pk=self.kwargs[self.lookup_url_kwarg or self.lookup_field]).first()
+
+    def get_object(self) -> Any:
+        instance = self.find_object()
         if instance is None:
             raise exceptions.NotFound
         self.check_object_permissions(self.request, instance)

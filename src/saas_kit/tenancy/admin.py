@@ -357,7 +357,7 @@ class MembershipInline(admin.TabularInline):
 class OrganizationAdmin(SoftDeletableAdmin):
     """Organizations; a host registers a subclass for a model of its own."""
 
-    list_display = ("name", "slug", "account", "status", "created_at", "deleted_at")
+    list_display = ("name", "slug", "account", "status", "require_mfa", "created_at", "deleted_at")
     list_select_related = ("account",)
     autocomplete_fields = ("account",)
     fields: ClassVar[Any] = (
@@ -366,6 +366,7 @@ class OrganizationAdmin(SoftDeletableAdmin):
         "name",
         "slug",
         "status",
+        "require_mfa",
         "metadata",
         "created_at",
         "updated_at",

@@ -15,7 +15,8 @@ class TenancyBackend(BaseBackend):
     """
     Grants what a person's roles in the account and the organization grant.
 
-    The object is an account, an organization, or a row with an ``organization``.
+    The object is an account, an organization, or a row with an ``organization``. An organization that requires a
+    second factor grants nothing to somebody without one, platform staff either.
     """
 
     def has_perm(self, user_obj: Any, perm: str, obj: Any = None) -> bool:
@@ -29,7 +30,7 @@ class TenancyBackend(BaseBackend):
         access = get_access(user_obj)
         if access.allows(perm, subject):
             return True
-        if access.is_staff:
+        if access.is_staff and not (isinstance(subject, AbstractOrganization) and access.is_closed(subject)):
             context.staff_access.set(True)
             return True
         return False

@@ -53,6 +53,12 @@ class TenancySettings(AppSettings):
     its arguments, as ``saas_kit_check_isolation`` names them.
     """
 
+    SECOND_FACTOR: str = ""
+    """
+    Dotted path to a function that takes a person and tells whether they have a second factor, for organizations that
+    require one. Empty, ``saas_kit.auth`` tells it; without that nothing does, and nobody can require one.
+    """
+
     STAFF_ACCESS: bool = False
     """Whether superusers may act in every organization through the API. Each such act is in the audit log."""
 

@@ -63,6 +63,27 @@ class Suspended(NotAllowed):
     message = _("This is suspended and cannot be changed.")
 
 
+class MfaEnrollmentRequired(NotAllowed):
+    """The organization is for people with a second factor only, and the actor has none."""
+
+    code = "mfa_enrollment_required"
+    message = _("This organization requires a second factor. Set one up first.")
+
+
+class OwnMfaRequired(Conflict):
+    """The actor would lock themselves out: they ask of others for a second factor that they do not have."""
+
+    code = "mfa_enrollment_required"
+    message = _("Set up a second factor of your own before you require one of others.")
+
+
+class MfaUnknown(Conflict):
+    """A second factor cannot be required, as nothing tells who has one."""
+
+    code = "mfa_unknown"
+    message = _("A second factor cannot be required here: it is not known who has one.")
+
+
 class ScopeRequired(RuntimeError):
     """
     Tenant-owned rows were asked for where no scope says whose.

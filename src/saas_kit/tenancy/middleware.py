@@ -8,6 +8,7 @@ from typing import Any
 
 from asgiref.sync import iscoroutinefunction, markcoroutinefunction
 from django.contrib import messages
+from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest
 from django.http.response import HttpResponseBase
 from django.utils.functional import LazyObject
@@ -24,7 +25,7 @@ from saas_kit.tenancy.choice import (
     present_choice,
     redirect_to_choice,
 )
-from saas_kit.tenancy.exceptions import ScopeRequired
+from saas_kit.tenancy.exceptions import MfaEnrollmentRequired, ScopeRequired
 from saas_kit.tenancy.resolvers import resolve_organization
 from saas_kit.tenancy.scoping import scope
 
@@ -36,7 +37,8 @@ class OrganizationMiddleware:
     Set the scope of each request of somebody who is signed in with a session; it ends with the request.
 
     A page may touch the organization that the request names, and nothing where it names none. Whoever is not in
-    that organization gets 404. ``request.organization`` is the organization, or None.
+    that organization gets 404, and who has not the second factor that it requires, 403. ``request.organization`` is
+    the organization, or None.
 
     In the admin, the scope is what the member of staff chose there: one organization, or all. Until they have
     chosen, the pages of tenant-owned models lead to the choice.
@@ -81,6 +83,8 @@ class OrganizationMiddleware:
             organization = resolve_organization(request, user)
         except NotFound as error:
             raise Http404(str(error)) from error
+        except MfaEnrollmentRequired as error:
+            raise PermissionDenied(str(error)) from error
         if organization is not None:
             _enter(request, organization, scope(organization))
         return None

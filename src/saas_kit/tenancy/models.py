@@ -154,7 +154,17 @@ class OrganizationQuerySet(SoftDeletableQuerySet[Any], WatchedQuerySet[Any], Gua
         """
         Keep the organizations that a user has a role in, of their own or through the account.
 
-        With a permission, keep those where the role grants it.
+        With a permission, keep those where the role grants it. Those that require a second factor are left out for
+        somebody without one.
+        """
+        known = self.known_to(user, permission)
+        return known.filter(require_mfa=False) if get_access(user).lacks_second_factor else known
+
+    def known_to(self, user: AbstractBaseUser, permission: str | None = None) -> Self:
+        """
+        Keep what ``visible_to()`` keeps, and what is closed to a user until they have a second factor.
+
+        It is for telling somebody that an organization is there, and not for what is in it.
         """
         access = get_access(user)
         if access.is_staff:
@@ -190,6 +200,11 @@ class AbstractOrganization(Identified, Timestamped, SoftDeletable):
     name = models.CharField(_("name"), max_length=120)
     slug = models.CharField(_("slug"), max_length=63, validators=[slug_validator])
     status = models.CharField(_("status"), max_length=16, choices=Status.choices, default=Status.ACTIVE)
+    require_mfa = models.BooleanField(
+        _("requires a second factor"),
+        default=False,
+        help_text=_("Members without a second factor, its owners too, can do nothing in it but leave."),
+    )
     metadata = models.JSONField(_("metadata"), default=dict, blank=True)
 
     objects = AliveManager.from_queryset(OrganizationQuerySet)()

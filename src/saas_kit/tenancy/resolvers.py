@@ -19,7 +19,9 @@ from django.urls import Resolver404, resolve
 from django.utils.module_loading import import_string
 
 from saas_kit.core.exceptions import NotFound
+from saas_kit.tenancy.access import get_access
 from saas_kit.tenancy.conf import TenancySettings
+from saas_kit.tenancy.exceptions import MfaEnrollmentRequired
 from saas_kit.tenancy.models import AbstractOrganization, get_organization_model
 
 HEADER = "X-Organization"
@@ -111,6 +113,7 @@ def resolve_organization(request: Any, user: Any) -> AbstractOrganization | None
 
     Raises:
         NotFound: There is no such organization, the user is not in it, or two different ones are named.
+        MfaEnrollmentRequired: It requires a second factor, and the user has none.
     """
     if not user.is_authenticated:
         return None
@@ -122,6 +125,8 @@ def resolve_organization(request: Any, user: Any) -> AbstractOrganization | None
     organization = _find(user, first)
     if organization is None or not all(_is_named(organization, other) for other in others):
         raise NotFound
+    if get_access(user).is_closed(organization):
+        raise MfaEnrollmentRequired
     return organization
 
 
@@ -138,7 +143,7 @@ def _parsed(name: Name) -> Name:
 
 
 def _find(user: Any, name: Name) -> AbstractOrganization | None:
-    organizations = get_organization_model().objects.visible_to(user).select_related("account")
+    organizations = get_organization_model().objects.known_to(user).select_related("account")
     if isinstance(name, UUID):
         return organizations.filter(pk=name).first()
     # what cannot be printed, as NUL and lone surrogates, cannot be sent to a database either

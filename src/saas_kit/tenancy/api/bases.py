@@ -10,7 +10,7 @@ from django.db.models import Q
 from django.http import Http404
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
-from rest_framework.exceptions import ErrorDetail, ValidationError
+from rest_framework.exceptions import ErrorDetail, PermissionDenied, ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.serializers import BaseSerializer
@@ -22,9 +22,9 @@ from saas_kit.core.context import without_scope
 from saas_kit.core.exceptions import NotFound
 from saas_kit.tenancy.access import get_access
 from saas_kit.tenancy.api.fields import OrganizationField
-from saas_kit.tenancy.api.narrowing import active_organization, enter_scope, narrow_to
+from saas_kit.tenancy.api.narrowing import active_organization, enter_scope, narrow_to, refuse_closed
 from saas_kit.tenancy.conf import TenancySettings
-from saas_kit.tenancy.exceptions import Suspended
+from saas_kit.tenancy.exceptions import MfaEnrollmentRequired, Suspended
 from saas_kit.tenancy.models import AbstractOrganization, Account, Status, get_organization_model
 from saas_kit.tenancy.services import lock_account, lock_organization
 
@@ -36,21 +36,33 @@ class TenantViewSet(ApiViewSet):
     A collection in accounts or organizations.
 
     ``get_object()`` answers 404 for what the caller may not see and 403 for what they may not do. Writes to
-    what is suspended are refused, and acts of platform staff are recorded.
+    what is suspended are refused, and acts of platform staff are recorded. Whoever has not the second factor that an
+    organization requires gets 403 for all that is in it, and lists leave that out.
     """
+
+    open_without_second_factor: ClassVar[tuple[str, ...]] = ()
+    """Actions that serve somebody also where an organization requires a second factor that they do not have."""
 
     def visible_permission(self) -> str | None:
         """Return the permission without which an object is hidden: that of ``list`` or else of ``retrieve``."""
         name = "list" if self.action_name == "list" else "retrieve"
         return self.required_permissions.get(name) or self.required_permissions.get("list")
 
+    def find_object(self) -> Any:
+        instance = super().find_object()
+        if instance is None:
+            refuse_closed(self.request, super().find_object)
+        return instance
+
     def check_object_permissions(self, request: Request, obj: Any) -> None:
+        place = self.place_of(obj)
+        if isinstance(place, AbstractOrganization) and get_access(request.user).is_closed(place):
+            raise MfaEnrollmentRequired
         super().check_object_permissions(request, obj)
         if context.staff_access.get():
             self.note_staff_access(request, obj)
         if request.method not in _SAFE_METHODS:
-            _refuse_suspended(self.place_of(obj), unless=obj if self.action_name == "restore" else None)
-        place = self.place_of(obj)
+            _refuse_suspended(place, unless=obj if self.action_name == "restore" else None)
         if isinstance(place, AbstractOrganization):
             # what a body names must be there too, even for somebody who is in several organizations
             narrow_to(place)
@@ -93,7 +105,8 @@ class ScopedViewMixin:
     Gives a view that is REST framework's own, and not the kit's, the scope of its caller.
 
     Name it before the view's class. Models, related fields and validators then find what the caller may see, or the
-    organization that the request names; whoever is not in that gets 404. Permissions are for the view to ask.
+    organization that the request names; whoever is not in that gets 404, and who has not the second factor that it
+    requires, 403. Permissions are for the view to ask.
     """
 
     def dispatch(self, request: Any, *args: Any, **kwargs: Any) -> Any:
@@ -106,6 +119,8 @@ class ScopedViewMixin:
             enter_scope(request)
         except NotFound as error:
             raise Http404(str(error)) from error
+        except MfaEnrollmentRequired as error:
+            raise PermissionDenied(str(error), error.code) from error
 
 
 def _refuse_suspended(place: Any, *, unless: Any) -> None:
@@ -141,8 +156,8 @@ class OrganizationTargetMixin:
         if "organization" not in body:
             if active is not None:
                 return active
-            visible: Any = get_organization_model().objects.visible_to(self.actor)  # type: ignore[attr-defined]
-            only = list(visible.select_related("account")[:2])
+            known: Any = get_organization_model().objects.known_to(self.actor)  # type: ignore[attr-defined]
+            only = list(known.select_related("account")[:2])
             if len(only) != 1:
                 raise field_required("organization")
             return only[0]  # type: ignore[no-any-return]
@@ -196,12 +211,16 @@ class NestedViewSet(TenantViewSet):
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         super().initial(request, *args, **kwargs)
-        parent = self.get_parent_queryset().filter(pk=self.kwargs[self.parent_kwarg]).first()
+        parent = self._find_parent()
         if parent is None:
+            refuse_closed(request, self._find_parent)
             raise NotFound
         self.parent = parent
         if self.detail is not True:
             self.require(request, parent)
+
+    def _find_parent(self) -> Any:
+        return self.get_parent_queryset().filter(pk=self.kwargs[self.parent_kwarg]).first()
 
     def check_object_permissions(self, request: Request, obj: Any) -> None:
         # a row below the parent is decided by the parent

@@ -11,6 +11,7 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 from rest_framework.fields import empty
 
+from saas_kit.tenancy.api.narrowing import refuse_closed
 from saas_kit.tenancy.exceptions import NotInAccount
 from saas_kit.tenancy.models import Account, get_organization_model
 
@@ -19,7 +20,8 @@ class VisibleRelatedField(serializers.PrimaryKeyRelatedField):  # type: ignore[t
     """
     A reference to a row that the caller may see; anything else does not exist.
 
-    The query set needs ``visible_to(user)``. An id of somebody else's row is answered as a random one is.
+    The query set needs ``visible_to(user)``. An id of somebody else's row is answered as a random one is; one of a
+    row that is closed to the caller until they have a second factor is 403.
     """
 
     def get_queryset(self) -> Any:
@@ -33,15 +35,20 @@ class VisibleRelatedField(serializers.PrimaryKeyRelatedField):  # type: ignore[t
         return super().run_validation(data)
 
     def to_internal_value(self, data: Any) -> Any:
-        queryset = self.get_queryset()
         if isinstance(data, bool):
             self.fail("incorrect_type", data_type=type(data).__name__)
         try:
-            return queryset.get(pk=queryset.model._meta.pk.to_python(data))
+            found = self._find(data)
         except (ValidationError, TypeError, ValueError, OverflowError):
             self.fail("incorrect_type", data_type=type(data).__name__)
-        except queryset.model.DoesNotExist:
+        if found is None:
+            refuse_closed(self.context["request"], lambda: self._find(data))
             self.fail("does_not_exist", pk_value=data)
+        return found
+
+    def _find(self, data: Any) -> Any:
+        queryset = self.get_queryset()
+        return queryset.filter(pk=queryset.model._meta.pk.to_python(data)).first()
 
     def run_as_body_field(self, data: Any) -> Any:
         """Validate the value apart from its serializer; the errors name the field."""

@@ -78,6 +78,17 @@ class AccountSerializer(ModelSerializer):
         return services.change_account(instance, **validated_data)
 
 
+class OrganizationSecuritySerializer(Serializer):
+    """What an organization asks of those who work in it."""
+
+    require_mfa = serializers.BooleanField(
+        required=False,
+        help_text=_(
+            "Whether it is closed to people without a second factor. Whoever turns it on needs one themselves."
+        ),
+    )
+
+
 @extend_schema_serializer(
     examples=[
         OpenApiExample("Create", value={"account": _ID.format(1), "name": "Acme Berlin"}, request_only=True),
@@ -89,6 +100,7 @@ class AccountSerializer(ModelSerializer):
                 "name": "Acme Berlin",
                 "slug": "acme-berlin",
                 "status": "active",
+                "security": {"require_mfa": False},
                 "metadata": {},
                 "role": "owner",
                 **_TIMES,
@@ -105,6 +117,9 @@ class OrganizationSerializer(ModelSerializer):
         help_text=_("The account that it belongs to; may be left out by owners and admins of just one."),
     )
     slug = SlugField()
+    security = OrganizationSecuritySerializer(
+        source="*", required=False, help_text=_("What is left out stays as it is.")
+    )
     metadata = JSONObjectField(default=dict, help_text=_("A JSON object for the client's own use."))
     role = serializers.SerializerMethodField(help_text=_("The caller's role, their own or the account's."))
 
@@ -116,6 +131,7 @@ class OrganizationSerializer(ModelSerializer):
             "name",
             "slug",
             "status",
+            "security",
             "metadata",
             "role",
             "created_at",

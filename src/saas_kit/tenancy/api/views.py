@@ -28,6 +28,7 @@ from saas_kit.api.views import (
 from saas_kit.core.exceptions import NotAllowed
 from saas_kit.core.permissions import Access, registered
 from saas_kit.tenancy import services
+from saas_kit.tenancy.access import as_if_enrolled
 from saas_kit.tenancy.api.bases import NestedViewSet, TenantViewSet, field_required, restorable
 from saas_kit.tenancy.api.fields import AccountField
 from saas_kit.tenancy.api.filters import AccountFilter, MembershipFilter, OrganizationFilter
@@ -127,8 +128,14 @@ class OrganizationViewSet(RestoreModelMixin, TenantViewSet, ModelViewSet):
         "restore": OrganizationPermission.DELETE,
         "leave": OrganizationPermission.VIEW,
     }
+    open_without_second_factor = ("list", "leave")
     summaries = {"leave": "Leave an organization"}
-    descriptions = {"create": "Create an organization in an account; the caller becomes its owner."}
+    descriptions = {
+        "list": "List organizations, also those that require a second factor which the caller does not have.",
+        "create": "Create an organization in an account; the caller becomes its owner.",
+        "leave": "End the caller's own membership, and with it their places in the organization's teams. It takes no "
+        "second factor, also where the organization requires one.",
+    }
     input_serializer_classes = {"leave": None}
     output_serializer_classes = {"leave": None}
 
@@ -140,7 +147,8 @@ class OrganizationViewSet(RestoreModelMixin, TenantViewSet, ModelViewSet):
             )
         if self.request.method not in ("GET", "HEAD"):
             queryset = queryset.select_related("account")
-        queryset = queryset.visible_to(self.actor, self.visible_permission())
+        listed = queryset.known_to if self.action_name == "list" else queryset.visible_to
+        queryset = listed(self.actor, self.visible_permission())
         organization = active_organization(self.request)
         return queryset if organization is None else queryset.filter(pk=organization.pk)
 
@@ -181,7 +189,9 @@ class OrganizationViewSet(RestoreModelMixin, TenantViewSet, ModelViewSet):
     @action(detail=True, methods=["post"])
     def leave(self, request: Request, **kwargs: Any) -> Response:
         """End the caller's own membership, and with it their places in the organization's teams."""
-        membership = Membership.objects.in_organization(self.get_object()).filter(user=self.actor).first()
+        with as_if_enrolled(self.actor):
+            organization = self.get_object()
+        membership = Membership.objects.in_organization(organization).filter(user=self.actor).first()
         if membership is None:
             raise NotAMember
         services.remove_member(membership, actor=self.actor)

@@ -106,6 +106,14 @@ class Migration(migrations.Migration):
                         verbose_name="status",
                     ),
                 ),
+                (
+                    "require_mfa",
+                    models.BooleanField(
+                        default=False,
+                        help_text="Members without a second factor, its owners too, can do nothing in it but leave.",
+                        verbose_name="requires a second factor",
+                    ),
+                ),
                 ("metadata", models.JSONField(blank=True, default=dict, verbose_name="metadata")),
                 (
                     "account",

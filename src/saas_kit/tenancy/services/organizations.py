@@ -13,7 +13,8 @@ from saas_kit.core.changes import apply_changes
 from saas_kit.core.events import send_on_commit
 from saas_kit.core.exceptions import NotFound
 from saas_kit.tenancy import signals
-from saas_kit.tenancy.access import forget_access
+from saas_kit.tenancy.access import forget_access, second_factor
+from saas_kit.tenancy.exceptions import MfaUnknown, OwnMfaRequired
 from saas_kit.tenancy.models import AbstractOrganization, Account, Membership, Status, get_organization_model
 from saas_kit.tenancy.roles import OWNER
 from saas_kit.tenancy.scoping import scope, within_organization
@@ -29,6 +30,7 @@ def create_organization(
     owner: AbstractBaseUser,
     slug: str | None = None,
     metadata: Mapping[str, Any] | None = None,
+    require_mfa: bool = False,
     actor: AbstractBaseUser | None,
     **fields: Any,
 ) -> AbstractOrganization:
@@ -37,17 +39,27 @@ def create_organization(
 
     Args:
         slug: Made from the name where it is left out.
+        require_mfa: Whether it is closed to people without a second factor.
         fields: Fields of the host's own organization model.
 
     Raises:
         SlugTaken: Another organization has the slug.
+        OwnMfaRequired: The actor requires a second factor, and has none.
+        MfaUnknown: A second factor is required where nothing tells who has one.
     """
+    if require_mfa:
+        _refuse_lockout(actor)
     model = get_organization_model()
     account = lock_account(account)  # nothing is added to an account that is being deleted
 
     def save(candidate: str) -> AbstractOrganization:
         created: AbstractOrganization = model.objects.create(
-            account=account, name=name, slug=candidate, metadata=dict(metadata or {}), **fields
+            account=account,
+            name=name,
+            slug=candidate,
+            metadata=dict(metadata or {}),
+            require_mfa=require_mfa,
+            **fields,
         )
         return created
 
@@ -72,13 +84,17 @@ def change_organization(
     organization: AbstractOrganization, *, actor: AbstractBaseUser | None, **values: Any
 ) -> AbstractOrganization:
     """
-    Change an organization's ``name``, ``slug``, ``metadata`` or fields of the host's own.
+    Change an organization's ``name``, ``slug``, ``metadata``, ``require_mfa`` or fields of the host's own.
 
     Raises:
         SlugTaken: Another organization has the slug.
+        OwnMfaRequired: The actor begins to require a second factor, and has none.
+        MfaUnknown: A second factor is to be required where nothing tells who has one.
     """
     model = get_organization_model()
     organization = lock_organization(organization)
+    if values.get("require_mfa") and not organization.require_mfa:
+        _refuse_lockout(actor)
 
     def save(_: str) -> AbstractOrganization:
         changes.update(apply_changes(organization, values))
@@ -158,6 +174,15 @@ def lock_organization(organization: AbstractOrganization) -> AbstractOrganizatio
     if locked is None:
         raise NotFound
     return locked
+
+
+def _refuse_lockout(actor: AbstractBaseUser | None) -> None:
+    """Refuse an actor who would close an organization to themselves, or to everybody."""
+    tell = second_factor()
+    if tell is None:
+        raise MfaUnknown
+    if actor is not None and not tell(actor):
+        raise OwnMfaRequired
 
 
 def _tell_change(

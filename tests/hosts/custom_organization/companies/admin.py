@@ -11,6 +11,6 @@ class CompanyAdmin(OrganizationAdmin):
     """Companies."""
 
     fields = (
-        *("id", "account", "name", "slug", "vat_id", "status", "metadata"),
+        *("id", "account", "name", "slug", "vat_id", "status", "require_mfa", "metadata"),
         *("created_at", "updated_at", "deleted_at"),
     )
