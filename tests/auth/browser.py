@@ -20,7 +20,12 @@ _OPTIONS = (
     "--remote-debugging-pipe",
 )
 # Chromium reads commands from descriptor 3 and writes to 4, which only the process itself can arrange.
-_LAUNCH = "import os, sys; os.dup2(int(sys.argv[1]), 3); os.dup2(int(sys.argv[2]), 4); os.execvp(sys.argv[3], sys.argv[3:])"
+_LAUNCH = """
+import os, sys
+os.dup2(int(sys.argv[1]), 3)
+os.dup2(int(sys.argv[2]), 4)
+os.execvp(sys.argv[3], sys.argv[3:])
+"""
 _AUTHENTICATOR = {
     "protocol": "ctap2",
     "transport": "internal",

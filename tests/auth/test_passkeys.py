@@ -20,7 +20,7 @@ from saas_kit.auth.exceptions import (
     TooManyPasskeys,
     UnknownToken,
 )
-from saas_kit.auth.identity import has_mfa
+from saas_kit.auth.identity import email_field, has_mfa
 from saas_kit.auth.models import OneTimeToken
 from saas_kit.auth.services.passkeys import MAX_PASSKEYS
 from saas_kit.core.exceptions import InvalidInput
@@ -97,7 +97,7 @@ class TestAdd:
         told = [name for name, user, actor in heard if user == actor == person]
         assert told == ["passkey_added", "mfa_enabled", "passkey_added"]
         added = [message for message in mail.outbox if "passkey" in message.subject]
-        assert [message.to for message in added] == [[person.email]] * 2
+        assert [message.to for message in added] == [[getattr(person, email_field())]] * 2
         assert "O'Brien's key" in added[1].body
 
     def test_keeps_nothing_that_was_not_asked_for(self, make_person):
@@ -230,7 +230,7 @@ class TestRemove:
             ("passkey_removed", person, staff),
             ("mfa_disabled", person, staff),
         ]
-        assert [message.to for message in mail.outbox] == [[person.email]] * 2
+        assert [message.to for message in mail.outbox] == [[getattr(person, email_field())]] * 2
         assert "Phone" in mail.outbox[0].body
 
 

@@ -16,6 +16,7 @@ from django.utils import timezone
 from fido2 import cbor
 
 from saas_kit.auth import services
+from saas_kit.auth.identity import email_field
 from saas_kit.auth.models import OneTimeToken, Session
 from tests.auth.authenticator import (
     ATTESTED,
@@ -65,6 +66,10 @@ def owner(make_signed_in):
 def errors_of(response):
     assert response.headers["Content-Type"] == "application/problem+json"
     return [(error["field"], error["code"]) for error in response.json()["errors"]]
+
+
+def email_of(user):
+    return getattr(user, email_field())
 
 
 def begin(api, signed_in):
@@ -396,7 +401,7 @@ class TestSignIn:
         assert body["user"]["id"] == api("get", "me/", token=body["access"]).json()["id"]
         assert not response.cookies
         assert api("post", "refresh/", {"refresh": body["refresh"]}).status_code == 200
-        answer = api("post", "login/", {"email": owner.user.email, "password": PASSWORD}).json()
+        answer = api("post", "login/", {"email": email_of(owner.user), "password": PASSWORD}).json()
         assert (answer["mfa_required"], "access" in answer) == (True, False)
 
     def test_options_tell_nothing_of_anybody(self, api, owner):
@@ -571,3 +576,171 @@ class TestSignIn:
         statuses = [login(api, "x" * 43, credential).status_code for _ in range(3)]
 
         assert statuses == [401, 401, 429]
+
+
+class TestSecondFactor:
+    """After the password."""
+
+    def prove_password(self, api, user):
+        answer = api("post", "login/", {"email": email_of(user), "password": PASSWORD}).json()
+        assert answer["mfa_required"] is True
+        return answer["mfa_token"]
+
+    def ask(self, api, mfa_token):
+        response = api("post", "mfa/options/", {"mfa_token": mfa_token})
+        assert response.status_code == 200, response.content
+        return response.json()["options"]
+
+    def verify(self, api, mfa_token, credential):
+        return api("post", "mfa/verify/", {"mfa_token": mfa_token, "credential": credential})
+
+    def test_finishes_the_sign_in(self, api, owner):
+        authenticator = enroll(owner.user)
+        answer = api("post", "login/", {"email": email_of(owner.user), "password": PASSWORD}).json()
+        assert answer["methods"] == ["recovery_codes", "webauthn"]
+
+        options = self.ask(api, answer["mfa_token"])
+        response = self.verify(api, answer["mfa_token"], authenticator.get(options))
+
+        assert [each["id"] for each in options["allowCredentials"]] == [encode(authenticator.passkeys[0].id)]
+        assert response.status_code == 200
+        assert api("get", "me/", token=response.json()["access"]).json()["email"] == email_of(owner.user)
+        assert services.passkeys_of(owner.user).get().last_used_at is not None
+
+    def test_a_key_that_does_not_verify_its_owner_is_enough(self, api, owner):
+        """Somebody knows the password and has the key: two factors."""
+        authenticator = enroll(owner.user)
+        authenticator.flags = USER_PRESENT
+
+        token = self.prove_password(api, owner.user)
+        response = self.verify(api, token, authenticator.get(self.ask(api, token)))
+
+        assert response.status_code == 200
+        token, options = ask(api)
+        assert login(api, token, authenticator.get(options)).status_code == 401
+
+    @pytest.mark.parametrize("wrong", sorted(NOT_OURS.keys() - {"owner not verified"}))
+    def test_what_was_not_signed_on_our_pages_is_400(self, api, owner, wrong):
+        authenticator = enroll(owner.user)
+        token = self.prove_password(api, owner.user)
+        attacked = Authenticator(**NOT_OURS[wrong], passkeys=authenticator.passkeys)
+
+        response = self.verify(api, token, attacked.get(self.ask(api, token)))
+
+        assert (response.status_code, errors_of(response)) == (400, [("credential", "invalid")])
+        response = self.verify(api, token, authenticator.get(self.ask(api, token)))
+        assert response.status_code == 200
+
+    def test_somebody_elses_passkey_is_400(self, api, owner, make_person):
+        authenticator, other = enroll(owner.user), enroll(make_person())
+        token = self.prove_password(api, owner.user)
+
+        response = self.verify(api, token, other.get(self.ask(api, token)))
+
+        assert (response.status_code, errors_of(response)) == (400, [("credential", "invalid")])
+        assert self.verify(api, token, authenticator.get(self.ask(api, token))).status_code == 200
+
+    @pytest.mark.django_db(transaction=True)
+    def test_i68_a_challenge_is_good_for_one_attempt(self, api, owner):
+        """Also a failed one, which is committed, and none was asked before `options/` is."""
+        authenticator = enroll(owner.user, Authenticator(step=0))
+        token = self.prove_password(api, owner.user)
+        nothing_asked = authenticator.get({"challenge": encode(b"x" * 32)})
+        assert self.verify(api, token, nothing_asked).status_code == 400
+
+        options = self.ask(api, token)
+        attacked = Authenticator(origin="https://evil.example.org", step=0, passkeys=authenticator.passkeys)
+        assert self.verify(api, token, attacked.get(options)).status_code == 400
+        assert self.verify(api, token, authenticator.get(options)).status_code == 400
+
+        options = self.ask(api, token)
+        credential = authenticator.get(options)
+        assert self.verify(api, token, credential).status_code == 200
+        response = self.verify(api, token, credential)
+        assert (response.status_code, response.json()["code"]) == (401, "invalid_token")
+        assert self.verify(api, self.prove_password(api, owner.user), credential).status_code == 400
+
+    def test_i68_there_are_five_attempts(self, api, owner):
+        authenticator = enroll(owner.user)
+        token = self.prove_password(api, owner.user)
+        attacked = Authenticator(origin="https://evil.example.org", passkeys=authenticator.passkeys)
+        for _ in range(5):
+            assert self.verify(api, token, attacked.get(self.ask(api, token))).status_code == 400
+
+        assert api("post", "mfa/options/", {"mfa_token": token}).status_code == 401
+        token = self.prove_password(api, owner.user)
+        response = self.verify(api, token, authenticator.get(self.ask(api, token)))
+        assert response.status_code == 429
+        cache.clear()
+        assert self.verify(api, token, authenticator.get(self.ask(api, token))).status_code == 200
+
+    def test_a_copy_is_400(self, api, owner):
+        authenticator = enroll(owner.user, Authenticator(count=7, step=0))
+        token = self.prove_password(api, owner.user)
+
+        assert self.verify(api, token, authenticator.get(self.ask(api, token))).status_code == 400
+
+        authenticator.step = 1
+        assert self.verify(api, token, authenticator.get(self.ask(api, token))).status_code == 200
+
+    def test_a_challenge_for_a_sign_in_without_password_is_another(self, api, owner):
+        """Neither token is good at the other's door."""
+        authenticator = enroll(owner.user)
+        mfa_token = self.prove_password(api, owner.user)
+        mfa_options = self.ask(api, mfa_token)
+        token, options = ask(api)
+
+        assert login(api, mfa_token, authenticator.get(mfa_options)).status_code == 401
+        assert self.verify(api, token, authenticator.get(options)).status_code == 401
+        assert login(api, token, authenticator.get(mfa_options)).status_code == 401
+        assert self.verify(api, mfa_token, authenticator.get(mfa_options)).status_code == 200
+
+    def test_who_has_no_passkey_cannot_ask_for_one(self, api, owner):
+        enroll(owner.user)
+        token = self.prove_password(api, owner.user)
+        assert self.ask(api, token)
+        services.passkeys_of(owner.user).delete()
+
+        response = api("post", "mfa/options/", {"mfa_token": token})
+
+        assert (response.status_code, response.json()["code"]) == (409, "mfa_not_enabled")
+
+    def test_a_recovery_code_stands_in(self, api, owner):
+        """Who lost the device signs in all the same."""
+        token, options = begin(api, owner)
+        codes = confirm(api, owner, token, Authenticator().create(options)).json()["recovery_codes"]
+        token = self.prove_password(api, owner.user)
+
+        response = api("post", "mfa/verify/", {"mfa_token": token, "code": codes[0]})
+
+        assert response.status_code == 200
+
+    @pytest.mark.parametrize(
+        ("proof", "error"),
+        [
+            ({}, ("code", "required")),
+            ({"code": "123456", "credential": {}}, ("credential", "invalid")),
+            ({"credential": {}}, ("credential", "invalid")),
+            ({"credential": None}, ("credential", "null")),
+            ({"credential": "x"}, ("credential", "not_an_object")),
+        ],
+    )
+    def test_m3_malformed_proofs_are_400(self, api, owner, proof, error):
+        authenticator = enroll(owner.user)
+        token = self.prove_password(api, owner.user)
+        options = self.ask(api, token)
+
+        response = api("post", "mfa/verify/", {"mfa_token": token, **proof})
+
+        assert (response.status_code, errors_of(response)) == (400, [error])
+        assert self.verify(api, token, authenticator.get(options)).status_code == 200
+
+    @pytest.mark.parametrize("token", ["x" * 43, "x", "used"])
+    def test_a_token_that_is_no_good_is_401(self, api, owner, token):
+        authenticator = enroll(owner.user)
+        good = self.prove_password(api, owner.user)
+        assert self.verify(api, good, authenticator.get(self.ask(api, good))).status_code == 200
+
+        response = api("post", "mfa/options/", {"mfa_token": good if token == "used" else token})
+
+        assert (response.status_code, response.json()["code"]) == (401, "invalid_token")

@@ -57,6 +57,18 @@ def test_a_passkey_is_made_and_signs_in(run, make_signed_in):
     assert services.passkeys_of(owner.user).get().data["sign_count"] > 1
 
 
+def test_a_passkey_finishes_a_sign_in(run, make_signed_in):
+    owner = make_signed_in()
+    services.mark_verified(owner.user)
+    run("addPasskey", owner.access, PASSWORD, "My browser")
+    answer = run("post", "login/", {"email": owner.user.email, "password": PASSWORD})
+    assert (answer["mfa_required"], answer["methods"]) == (True, ["recovery_codes", "webauthn"])
+
+    answer = run("finishWithPasskey", answer["mfa_token"])
+
+    assert answer["user"]["email"] == owner.user.email
+
+
 def test_another_site_gets_no_passkey(run, make_signed_in, settings):
     """The browser itself refuses to use one for a domain that the page is not of."""
     owner = make_signed_in()

@@ -39,12 +39,14 @@ from saas_kit.auth.services.passkeys import NAME_MAX_LENGTH as PASSKEY_NAME_MAX_
 from saas_kit.auth.services.passkeys import (
     add_passkey,
     begin_passkey,
+    begin_passkey_as_second_factor,
     begin_passkey_sign_in,
     can_sign_in_with_passkeys,
     check_passkey,
     has_passkeys,
     passkeys_of,
     remove_passkey,
+    verify_passkey,
 )
 from saas_kit.auth.services.passwords import (
     ask_to_set_password,
@@ -79,6 +81,7 @@ __all__ = [
     "ask_for_verification",
     "ask_to_set_password",
     "begin_passkey",
+    "begin_passkey_as_second_factor",
     "begin_passkey_sign_in",
     "begin_second_factor",
     "begin_totp",
@@ -131,5 +134,6 @@ __all__ = [
     "use_token",
     "validate_password",
     "verify_email",
+    "verify_passkey",
     "verify_second_factor",
 ]

@@ -7,6 +7,7 @@ installed.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -29,14 +30,15 @@ from saas_kit.auth.exceptions import (
 from saas_kit.auth.identity import SECOND_FACTORS, email_field, has_verified_email, mfa_methods
 from saas_kit.auth.models import OneTimeToken, Purpose, has_fingerprint
 from saas_kit.auth.services.one_time_tokens import find_token, issue_token, use_token
-from saas_kit.auth.services.passwords import require_password
 from saas_kit.auth.services.people import hold_user
 from saas_kit.core import caller
 from saas_kit.core.events import send_on_commit
+from saas_kit.core.exceptions import InvalidInput
 from saas_kit.email.services import send
 
 if apps.is_installed("allauth.mfa"):
     from allauth.mfa.adapter import get_adapter
+    from allauth.mfa.base.internal.flows import delete_dangling_recovery_codes
     from allauth.mfa.models import Authenticator
     from allauth.mfa.recovery_codes.internal.auth import RecoveryCodes
     from allauth.mfa.totp.internal.auth import generate_totp_secret
@@ -91,19 +93,34 @@ def verify_second_factor(secret: str, code: str) -> AbstractBaseUser:
         InvalidCode: The code is not right, or was used before.
         RateLimited: There were too many attempts.
     """
+    return finish_sign_in(secret, lambda _, user: _use_code(user, code), InvalidCode())
+
+
+@sensitive_variables("secret")
+def finish_sign_in(
+    secret: str, proves: Callable[[OneTimeToken, Any], bool], refusal: InvalidInput
+) -> AbstractBaseUser:
+    """
+    Return the person whose sign-in a proof finishes, of whatever kind it is; it was not right where that is raised.
+
+    Args:
+        secret: The token of ``begin_second_factor()``.
+        proves: Gets the token and its person, tells whether the proof is right, and uses it up.
+        refusal: What is raised where it is not.
+    """
     # The person is not locked, which is why the session is opened by a transaction of its own: whoever changes a
     # password holds the person and waits for their tokens.
     with transaction.atomic(durable=True):
         token = find_token(Purpose.SECOND_FACTOR, secret)
         user: Any = token.user
         limits.count("mfa", str(user.pk))
-        is_right = _use_code(user, code)
+        is_right = proves(token, user)
         if is_right:
             use_token(token)
         else:
             _count_failure(token, user)
     if not is_right:
-        raise InvalidCode
+        raise refusal
     limits.take_back("mfa", str(user.pk))
     return user  # type: ignore[no-any-return]
 
@@ -160,29 +177,32 @@ def confirm_totp(user: AbstractBaseUser, code: str) -> list[str]:
     use_token(token)
     data = {"secret": token.data["secret"], "last_counter": counter}
     Authenticator.objects.create(user=stored, type=Authenticator.Type.TOTP, data=data)
-    tell_enabled(user, "totp")
-    return give_recovery_codes(user)
+    codes = give_recovery_codes(user)
+    record("mfa.enabled", target=user, actor=user, changes={"method": "totp"})
+    send_on_commit(signals.mfa_enabled, sender=type(user), user=user, method="totp", actor=user)
+    send(messages.MFAEnabled(), to=getattr(user, email_field()))
+    return codes
 
 
-@sensitive_variables("current_password")
 @transaction.atomic
-def disable_totp(user: AbstractBaseUser, *, current_password: str) -> None:
+def disable_totp(user: AbstractBaseUser, *, actor: AbstractBaseUser | None) -> None:
     """
-    Ask somebody for the codes of their authenticator app no longer.
+    Ask somebody for the codes of their authenticator app no longer, and tell them.
 
     Their sessions go on. Recovery codes go with the last second factor.
 
     Raises:
-        WrongPassword: It is another.
         MFANotEnabled: They have no authenticator app.
-        RateLimited: The password was asked for too often.
     """
-    require_password(user, current_password)
     totp = find_totp(hold_user(user))
     if totp is None:
         raise MFANotEnabled
     totp.delete()
-    tell_disabled(user, "totp")
+    delete_dangling_recovery_codes(user)
+    caller.forget_parts(user)
+    record("mfa.disabled", target=user, actor=actor, changes={"method": "totp"})
+    send_on_commit(signals.mfa_disabled, sender=type(user), user=user, method="totp", actor=actor)
+    send(messages.MFADisabled(), to=getattr(user, email_field()))
 
 
 @transaction.atomic
@@ -219,24 +239,6 @@ def give_recovery_codes(user: AbstractBaseUser) -> list[str]:
     codes: list[str] = RecoveryCodes.activate(user).generate_codes()
     caller.forget_parts(user)
     return codes
-
-
-def tell_enabled(user: AbstractBaseUser, method: str) -> None:
-    """Record and tell that somebody has a second factor that they had not."""
-    caller.forget_parts(user)
-    record("mfa.enabled", target=user, actor=user, changes={"method": method})
-    send_on_commit(signals.mfa_enabled, sender=type(user), user=user, method=method, actor=user)
-    send(messages.MFAEnabled(), to=getattr(user, email_field()))
-
-
-def tell_disabled(user: AbstractBaseUser, method: str) -> None:
-    """Record and tell that a second factor of somebody's is gone; recovery codes go with the last one."""
-    if not _of(user, *SECOND_FACTORS).exists():
-        _of(user, "recovery_codes").delete()
-    caller.forget_parts(user)
-    record("mfa.disabled", target=user, actor=user, changes={"method": method})
-    send_on_commit(signals.mfa_disabled, sender=type(user), user=user, method=method, actor=user)
-    send(messages.MFADisabled(), to=getattr(user, email_field()))
 
 
 @transaction.atomic

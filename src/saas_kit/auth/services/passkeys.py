@@ -19,13 +19,14 @@ from saas_kit.auth.conf import AuthSettings
 from saas_kit.auth.exceptions import (
     EmailUnverified,
     InvalidCredentials,
+    MFANotEnabled,
     TooManyPasskeys,
     UnknownToken,
 )
 from saas_kit.auth.identity import email_field, has_verified_email
-from saas_kit.auth.models import Purpose
+from saas_kit.auth.models import OneTimeToken, Purpose
 from saas_kit.auth.services.addresses import is_proof_due
-from saas_kit.auth.services.mfa import give_recovery_codes
+from saas_kit.auth.services.mfa import finish_sign_in, give_recovery_codes
 from saas_kit.auth.services.one_time_tokens import find_token, issue_token, use_token
 from saas_kit.auth.services.people import hold_user
 from saas_kit.core import caller
@@ -188,6 +189,51 @@ def check_passkey(secret: str, credential: Mapping[str, Any]) -> AbstractBaseUse
     return user
 
 
+@transaction.atomic
+def begin_passkey_as_second_factor(secret: str) -> dict[str, Any]:
+    """
+    Return the options that a browser uses one of somebody's passkeys by, to finish their sign-in.
+
+    Args:
+        secret: The token of ``begin_second_factor()``.
+
+    Raises:
+        UnknownToken: There is no such token.
+        TokenGone: It was used or replaced, has expired, or there were too many attempts with it.
+        MFANotEnabled: The person has no passkey.
+    """
+    token = find_token(Purpose.SECOND_FACTOR, secret)
+    user: Any = token.user
+    ceremony = webauthn.begin_authentication(user)
+    if not ceremony.options.get("allowCredentials"):
+        raise MFANotEnabled
+    token.data = ceremony.state
+    token.save(update_fields=["data"])
+    return ceremony.options
+
+
+def verify_passkey(secret: str, credential: Mapping[str, Any]) -> AbstractBaseUser:
+    """
+    Return the person whose sign-in a passkey finishes; the token is used up, and the challenge in any case.
+
+    A failed attempt is committed although an error is raised, so this cannot be called inside a transaction.
+
+    Args:
+        secret: The token of ``begin_second_factor()``, with which ``begin_passkey_as_second_factor()`` was called.
+        credential: What the browser answered, an ``AuthenticationResponseJSON``.
+
+    Raises:
+        InvalidInput: The answer is malformed, or proves nothing.
+        UnknownToken: There is no such token.
+        TokenGone: It was used or replaced, has expired, or there were too many attempts with it.
+        RateLimited: There were too many attempts.
+    """
+    answer = webauthn.read_authentication(credential)
+    return finish_sign_in(
+        secret, lambda token, user: _answers_challenge(token, user, answer), InvalidInput(field="credential")
+    )
+
+
 def uses_passkey(user: AbstractBaseUser, state: dict[str, Any], answer: dict[str, Any]) -> bool:
     """
     Tell whether an answer was signed by one of somebody's passkeys for a ceremony, and count that use.
@@ -210,6 +256,12 @@ def uses_passkey(user: AbstractBaseUser, state: dict[str, Any], answer: dict[str
     passkey.last_used_at = timezone.now()
     passkey.save(update_fields=["data", "last_used_at"])
     return True
+
+
+def _answers_challenge(token: OneTimeToken, user: AbstractBaseUser, answer: dict[str, Any]) -> bool:
+    state, token.data = token.data, {}
+    token.save(update_fields=["data"])
+    return bool(state) and uses_passkey(user, state, answer)
 
 
 def _user_of(state: dict[str, Any], answer: dict[str, Any]) -> AbstractBaseUser | None:

@@ -21,6 +21,8 @@ from saas_kit.auth.api.serializers.passkeys import (
     PasskeyProofSerializer,
     PasskeyRequestSerializer,
     PasskeySerializer,
+    SecondFactorOptionsSerializer,
+    SecondFactorRequestSerializer,
 )
 from saas_kit.auth.api.serializers.passwords import (
     ChangeEmailSerializer,
@@ -89,6 +91,8 @@ __all__ = [
     "RegisterSerializer",
     "RemainingRecoveryCodesSerializer",
     "ResetPasswordSerializer",
+    "SecondFactorOptionsSerializer",
+    "SecondFactorRequestSerializer",
     "SecondFactorSerializer",
     "SocialAccountSerializer",
     "SocialAccountsSerializer",

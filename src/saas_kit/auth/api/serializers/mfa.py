@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.utils.translation import gettext_lazy as _
 from drf_spectacular.utils import extend_schema_serializer
 from rest_framework import serializers
+from rest_framework.exceptions import ErrorDetail, ValidationError
 
 from saas_kit.api.serializers import Serializer, UTCDateTimeField
-from saas_kit.auth.api.serializers.passwords import MAX_TOKEN_LENGTH, password_field
+from saas_kit.auth import services
+from saas_kit.auth.api.serializers.me import DeleteMeSerializer
+from saas_kit.auth.api.serializers.passkeys import CredentialField
+from saas_kit.auth.api.serializers.passwords import MAX_TOKEN_LENGTH
 from saas_kit.auth.api.serializers.people import example
 
 MAX_CODE_LENGTH = 32
@@ -45,17 +50,32 @@ class SecondFactorSerializer(Serializer):
     )
     mfa_token = serializers.CharField(help_text="Stands for the first factor; good once and for minutes.")
     methods = serializers.ListField(
-        child=serializers.ChoiceField(choices=["recovery_codes", "totp", "webauthn"]),
-        help_text="The kinds of second factor that the person has.",
+        child=serializers.CharField(),
+        help_text="What the person has for it: `totp`, an authenticator app, `webauthn`, a passkey, `recovery_codes`.",
     )
 
 
 @extend_schema_serializer(examples=[example({"mfa_token": _TOKEN, "code": "492039"}, request_only=True)])
 class VerifySecondFactorSerializer(Serializer):
-    """The token that stands for the first factor, and a code."""
+    """The token that stands for the first factor, and a code; or, where the host has passkeys, one that was used."""
 
     mfa_token = serializers.CharField(max_length=MAX_TOKEN_LENGTH)
-    code = CodeField(help_text="Of the authenticator app, or a recovery code.")
+    code = CodeField(
+        required=not services.has_passkeys(), help_text="Of the authenticator app, or a recovery code."
+    )
+    if services.has_passkeys():
+        credential = CredentialField(
+            required=False, help_text="Instead of a code, what a browser answers to `auth/mfa/options/`."
+        )
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        if "code" not in attrs and "credential" not in attrs:
+            error = ErrorDetail(str(self.fields["code"].error_messages["required"]), code="required")
+            raise ValidationError({"code": [error]})
+        if "code" in attrs and "credential" in attrs:
+            error = ErrorDetail(str(_("Send a code or a passkey, not both.")), code="invalid")
+            raise ValidationError({"credential": [error]})
+        return attrs
 
 
 @extend_schema_serializer(
@@ -108,10 +128,8 @@ class ConfirmTOTPSerializer(Serializer):
 @extend_schema_serializer(
     examples=[example({"current_password": "analytical engine 1843"}, request_only=True)]
 )
-class DisableTOTPSerializer(Serializer):
-    """The present password."""
-
-    current_password = password_field()
+class DisableTOTPSerializer(DeleteMeSerializer):
+    """What shows that whoever removes an authenticator app is the person themselves."""
 
 
 @extend_schema_serializer(examples=[example({"recovery_codes": _CODES}, response_only=True)])

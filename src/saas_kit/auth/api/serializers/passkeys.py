@@ -50,6 +50,13 @@ _AUTHENTICATION = {
 }
 
 
+_SECOND_FACTOR_REQUEST = {
+    **_REQUEST,
+    "allowCredentials": [{"type": "public-key", "id": _ID}],
+    "userVerification": "preferred",
+}
+
+
 class CredentialField(JSONObjectField):
     """What a browser answers, as its ``toJSON()`` writes it."""
 
@@ -132,4 +139,21 @@ class PasskeyLoginSerializer(Serializer):
     token = serializers.CharField(max_length=MAX_TOKEN_LENGTH)
     credential = CredentialField(
         help_text="`AuthenticationResponseJSON`, what the credential's `toJSON()` returns."
+    )
+
+
+@extend_schema_serializer(examples=[example({"mfa_token": _TOKEN}, request_only=True)])
+class SecondFactorOptionsSerializer(Serializer):
+    """The token that stands for the first factor."""
+
+    mfa_token = serializers.CharField(max_length=MAX_TOKEN_LENGTH)
+
+
+@extend_schema_serializer(examples=[example({"options": _SECOND_FACTOR_REQUEST}, response_only=True)])
+class SecondFactorRequestSerializer(Serializer):
+    """What a browser uses one of the person's passkeys by."""
+
+    options = serializers.DictField(
+        child=serializers.JSONField(),
+        help_text="`PublicKeyCredentialRequestOptionsJSON`, for `PublicKeyCredential.parseRequestOptionsFromJSON()`.",
     )

@@ -47,7 +47,9 @@ class VerifySecondFactorView(AuthView, GenericApiView):
     descriptions = {
         "post": "Take the `mfa_token` of the sign-in and a code for a pair of tokens. Both are good once. A wrong code "
         "is 400 `invalid_code` and leaves the token good for another try, five in all; a token that is no good is 401 "
-        "`invalid_token`, and the sign-in begins anew. Five wrong codes in five minutes are 429 for the person."
+        "`invalid_token`, and the sign-in begins anew. Five wrong codes in five minutes are 429 for the person. Where "
+        "the host has passkeys, `credential` takes the place of the code; `auth/mfa/options/` comes before it, each "
+        "time."
     }
     extra_errors = {"post": (401,)}
 
@@ -64,14 +66,17 @@ class VerifySecondFactorView(AuthView, GenericApiView):
         data = serializer.validated_data
         try:
             with counting_bad_tokens():
-                user = services.verify_second_factor(data["mfa_token"], data["code"])
+                if "credential" in data:
+                    user = services.verify_passkey(data["mfa_token"], data["credential"])
+                else:
+                    user = services.verify_second_factor(data["mfa_token"], data["code"])
         except (UnknownToken, TokenGone) as error:
             raise InvalidToken from error
         tokens = open_session(user, request)
         return tokens_response(self, status.HTTP_200_OK, user, tokens, mfa_required=False)
 
 
-class TOTPView(AuthView, ApiView):
+class TOTPView(AuthView, GenericApiView):
     """The caller's authenticator app."""
 
     required_permissions = {
@@ -79,6 +84,7 @@ class TOTPView(AuthView, ApiView):
         "post": Access.AUTHENTICATED,
         "delete": Access.AUTHENTICATED,
     }
+    serializer_class = DisableTOTPSerializer
     input_serializer_classes = {"post": None, "delete": DisableTOTPSerializer}
     output_serializer_classes = {"get": TOTPStateSerializer, "post": EnrollmentSerializer, "delete": None}
     operation_name = "auth_mfa_totp"
@@ -92,8 +98,8 @@ class TOTPView(AuthView, ApiView):
         "post": "Get what the app has to know. Nothing is asked for at sign-in before `confirm/` was called; each call "
         "begins anew. 409 `email_unverified` before the address is proved, 409 `mfa_already_enabled` where "
         "there is an app.",
-        "delete": "Needs the present password. Codes are asked for no longer, and other sessions go on. Recovery codes "
-        "go with the last second factor.",
+        "delete": "Codes are asked for no longer, and sessions go on. Recovery codes go with the last second factor. The "
+        "password is needed; who has none must have signed in less than ten minutes ago (403 `sign_in_too_old`).",
     }
 
     def get(self, request: Request, **kwargs: Any) -> Response:
@@ -112,9 +118,13 @@ class TOTPView(AuthView, ApiView):
 
     def delete(self, request: Request, **kwargs: Any) -> Response:
         """Remove the caller's authenticator app."""
-        serializer = DisableTOTPSerializer(data=request.data)
+        serializer = self.get_serializer(data=request.data)
         serializer.is_valid(raise_exception=True)
-        services.disable_totp(self.actor, **serializer.validated_data)
+        if self.actor.has_usable_password():
+            services.require_password(self.actor, serializer.validated_data["current_password"])
+        else:
+            services.require_recent_sign_in(self.own_session)
+        services.disable_totp(self.actor, actor=self.actor)
         return Response(status=status.HTTP_204_NO_CONTENT)
 
 

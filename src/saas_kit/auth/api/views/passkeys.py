@@ -25,9 +25,11 @@ from saas_kit.auth.api.serializers import (
     PasskeyProofSerializer,
     PasskeyRequestSerializer,
     PasskeySerializer,
+    SecondFactorOptionsSerializer,
+    SecondFactorRequestSerializer,
 )
 from saas_kit.auth.api.views.bases import AuthView, counting_bad_tokens, open_session, tokens_response
-from saas_kit.auth.exceptions import InvalidCredentials, TokenGone, UnknownToken
+from saas_kit.auth.exceptions import InvalidCredentials, InvalidToken, TokenGone, UnknownToken
 from saas_kit.core.permissions import Access
 
 
@@ -196,3 +198,31 @@ class PasskeyLoginView(AuthView, GenericApiView):
         tokens = open_session(user, request)
         limits.take_back("login_network", limits.network())
         return tokens_response(self, status.HTTP_200_OK, user, tokens, mfa_required=False)
+
+
+class SecondFactorOptionsView(AuthView, GenericApiView):
+    """Begin to finish a sign-in with a passkey."""
+
+    authentication_classes = ()
+    required_permissions = {"post": Access.PUBLIC}
+    serializer_class = SecondFactorOptionsSerializer
+    output_serializer_classes = {"post": SecondFactorRequestSerializer}
+    operation_name = "auth_mfa_options"
+    summaries = {"post": "Begin to finish a sign-in with a passkey"}
+    descriptions = {
+        "post": "Take the `mfa_token` of the sign-in for what a browser uses one of the person's passkeys by; "
+        "`auth/mfa/verify/` takes what it answers. A token that is no good is 401 `invalid_token`; 409 "
+        "`mfa_not_enabled` where the person has no passkey."
+    }
+    extra_errors = {"post": (401,)}
+
+    def post(self, request: Request, **kwargs: Any) -> Response:
+        """Begin to finish a sign-in with a passkey."""
+        serializer = self.get_serializer(data=request.data)
+        serializer.is_valid(raise_exception=True)
+        try:
+            with counting_bad_tokens():
+                options = services.begin_passkey_as_second_factor(serializer.validated_data["mfa_token"])
+        except (UnknownToken, TokenGone) as error:
+            raise InvalidToken from error
+        return Response({"options": options})
