@@ -32,13 +32,6 @@ class RefreshReplaced(InvalidToken):
     """The refresh token was replaced a moment ago: a client sent it twice. What it was replaced by is good."""
 
 
-class CsrfFailed(NotAllowed):
-    """A request that is known by a cookie does not prove that the front end itself sent it."""
-
-    code = "csrf_failed"
-    message = _("The CSRF token is missing or wrong.")
-
-
 class EmailTaken(InvalidInput):
     """Somebody has this address already."""
 

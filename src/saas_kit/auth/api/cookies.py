@@ -16,17 +16,25 @@ from django.http import HttpRequest, HttpResponse
 from django.middleware.csrf import CsrfViewMiddleware, get_token, rotate_token
 from django.urls import get_script_prefix, get_urlconf, reverse
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+from rest_framework.exceptions import PermissionDenied
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from saas_kit.auth.conf import AuthSettings
-from saas_kit.auth.exceptions import CsrfFailed
 from saas_kit.auth.services import Tokens
 
 TRANSPORT_HEADER = "X-Token-Transport"
 TRANSPORT = "cookie"
 ACCESS = "saas_kit_access"
 REFRESH = "saas_kit_refresh"
+
+
+class CsrfFailed(PermissionDenied):
+    """A request that is known by a cookie does not prove that the front end itself sent it."""
+
+    default_code = "csrf_failed"
+    default_detail = _("The CSRF token is missing or wrong.")
 
 
 def are_asked_for(request: Request) -> bool:
