@@ -12,6 +12,8 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from email import message_from_string, policy
+from email.message import EmailMessage
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -182,7 +184,7 @@ def start_command(
     """Start a command of the project, on a copy of a SQLite database or on an empty one."""
     started: list[Process] = []
 
-    def start(*arguments: str, database: Path | None = None) -> Process:
+    def start(*arguments: str, database: Path | None = None, **variables: str) -> Process:
         directory = tmp_path_factory.mktemp("command")
         if database is not None:
             shutil.copy(database, directory / "db.sqlite3")
@@ -191,7 +193,7 @@ def start_command(
             popen = subprocess.Popen(
                 [*MANAGE, *arguments],
                 cwd=directory,
-                env=clean_environment(DATABASE_URL=f"sqlite:///{directory / 'db.sqlite3'}"),
+                env=clean_environment(DATABASE_URL=f"sqlite:///{directory / 'db.sqlite3'}", **variables),
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
@@ -219,15 +221,47 @@ def server(start_command: Callable[..., Process], demo_database: Path) -> str:
     return process.wait_for(r"(http://127\.0\.0\.1:\d+)/api/docs/")[1]
 
 
+def sender_to(session: requests.Session, address: str) -> Send:
+    """Return the function that calls a server."""
+
+    def send(
+        method: str, path: str, headers: Mapping[str, str], content: bytes | None
+    ) -> tuple[int, bytes, Mapping[str, str]]:
+        answer = session.request(method, address + path, headers=headers, data=content, timeout=START_UP)
+        return answer.status_code, answer.content, answer.headers
+
+    return send
+
+
 @pytest.fixture
 def sign_up_on_server(server: str) -> Iterator[Callable[..., Person]]:
     """Register somebody, on the server."""
     with requests.Session() as session:
+        yield make_sign_up(sender_to(session, server))
 
-        def send(
-            method: str, path: str, headers: Mapping[str, str], content: bytes | None
-        ) -> tuple[int, bytes, Mapping[str, str]]:
-            answer = session.request(method, server + path, headers=headers, data=content, timeout=START_UP)
-            return answer.status_code, answer.content, answer.headers
 
-        yield make_sign_up(send)
+@pytest.fixture
+def strict_server(
+    start_command: Callable[..., Process], demo_database: Path, tmp_path: Path
+) -> Iterator[tuple[Person, Callable[[], list[EmailMessage]]]]:
+    """Nobody in particular on a server where addresses have to be proved, and what reads the mail that it sent."""
+    box = tmp_path / "mail"
+    process = start_command(
+        "demo",
+        "--port=0",
+        database=demo_database,
+        EMAIL_VERIFICATION="mandatory",
+        FRONTEND_URL="https://app.example.com",
+        EMAIL_BACKEND="django.core.mail.backends.filebased.EmailBackend",
+        EMAIL_FILE_PATH=str(box),
+    )
+    address = process.wait_for(r"(http://127\.0\.0\.1:\d+)/api/docs/")[1]
+
+    def read_mail() -> list[EmailMessage]:
+        files = sorted(box.glob("*"), key=lambda file: file.stat().st_mtime_ns)
+        texts = [text for file in files for text in file.read_text().split("\n" + "-" * 79 + "\n")]
+        return [message_from_string(text, policy=policy.default) for text in texts if text.strip()]  # type: ignore[arg-type]
+
+    with requests.Session() as session:
+        yield Person(sender_to(session, address)), read_mail
+    process.stop()
