@@ -298,7 +298,8 @@ class TestVerify:
         assert (response.status_code, errors_of(response)) == (400, [("code", "invalid_code")])
 
     def test_fields_are_named(self, api):
-        assert errors_of(api("post", "mfa/verify/", {})) == [("mfa_token", "required"), ("code", "required")]
+        assert errors_of(api("post", "mfa/verify/", {"code": "1"})) == [("mfa_token", "required")]
+        assert errors_of(api("post", "mfa/verify/", {"mfa_token": "x"})) == [("code", "required")]
         body = {"mfa_token": "x", "code": "1", "user": 1}
         assert errors_of(api("post", "mfa/verify/", body)) == [("user", "unknown")]
 
@@ -474,6 +475,33 @@ class TestTOTP:
         assert (response.status_code, errors_of(response)) == (400, [("current_password", error)])
         assert log_in(api, protected.user).json()["mfa_required"] is True
 
+    def test_the_password_cannot_be_guessed_there(self, api, make_protected, make_signed_in, clock):
+        """I61: five wrong ones in a minute, then not even the right one."""
+        protected = make_protected()
+        token = make_signed_in(protected.user).access
+        clock.move_to(timezone.now().replace(second=0) + timedelta(minutes=1))
+        for _ in range(5):
+            assert api("delete", "mfa/totp/", {"current_password": "no"}, token=token).status_code == 400
+
+        assert api("delete", "mfa/totp/", {"current_password": PASSWORD}, token=token).status_code == 429
+        clock.shift(timedelta(minutes=1))
+        assert api("delete", "mfa/totp/", {"current_password": PASSWORD}, token=token).status_code == 204
+
+    def test_without_a_password_a_new_sign_in_does(
+        self, api, make_person, make_protected, make_signed_in, clock
+    ):
+        """Somebody who signs in at a provider can remove it for ten minutes."""
+        protected = make_protected(make_person(password=None, email_verified=True))
+        old = make_signed_in(protected.user)
+        clock.shift(timedelta(minutes=10, seconds=1))
+        new = make_signed_in(protected.user)
+
+        refreshed = api("post", "refresh/", {"refresh": old.refresh}).json()["access"]
+        refused = api("delete", "mfa/totp/", {}, token=refreshed)
+
+        assert (refused.status_code, refused.json()["code"]) == (403, "sign_in_too_old")
+        assert api("delete", "mfa/totp/", {}, token=new.access).status_code == 204
+
     def test_removing_what_there_is_not_is_409(self, api, ann):
         answer = api("delete", "mfa/totp/", {"current_password": PASSWORD}, token=ann.access)
 
@@ -551,7 +579,6 @@ def test_the_schema_tells_of_it():
     assert answers == {"LoginAnswer", "SecondFactor"}
     assert shape(operation("post", "mfa/verify/")["responses"]["200"]) == "LoginAnswer"
     removal = operation("delete", "mfa/totp/")
-    assert removal["requestBody"]["required"] is True
     assert shape(removal["requestBody"]) == "DisableTOTPRequest"
     for method, path in (("post", "mfa/verify/"), ("post", "mfa/totp/confirm/"), ("delete", "mfa/totp/")):
         assert {"400", "401", "429", "503"} <= set(operation(method, path)["responses"])

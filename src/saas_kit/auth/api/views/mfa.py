@@ -98,8 +98,8 @@ class TOTPView(AuthView, GenericApiView):
         "post": "Get what the app has to know. Nothing is asked for at sign-in before `confirm/` was called; each call "
         "begins anew. 409 `email_unverified` before the address is proved, 409 `mfa_already_enabled` where "
         "there is an app.",
-        "delete": "Codes are asked for no longer, and sessions go on. Recovery codes go with the last second factor. The "
-        "password is needed; who has none must have signed in less than ten minutes ago (403 `sign_in_too_old`).",
+        "delete": "Codes are asked for no longer, and sessions go on. Recovery codes go with the last second factor. "
+        "The password is needed; who has none must have signed in less than ten minutes ago (403 `sign_in_too_old`).",
     }
 
     def get(self, request: Request, **kwargs: Any) -> Response:
