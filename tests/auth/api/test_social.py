@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-import threading
+import base64
+import hashlib
+import hmac
+import json
 import time
+from functools import partial
 from typing import Any
 
 import jwt
@@ -15,7 +19,6 @@ from allauth.socialaccount.providers.github.views import GitHubOAuth2Adapter
 from allauth.socialaccount.providers.google import views as google
 from django.contrib.auth import get_user_model
 from django.core import mail
-from django.db import connection
 
 from saas_kit.audit.models import Event
 from saas_kit.auth import services
@@ -334,10 +337,6 @@ class TestIdToken:
 
     def test_t11_the_public_key_is_no_secret(self, api, provider):
         """HS256 with the provider's public key, which PyJWT itself refuses to sign with."""
-        import base64
-        import hashlib
-        import hmac
-        import json
 
         def part(value: Any) -> str:
             return base64.urlsafe_b64encode(json.dumps(value).encode()).rstrip(b"=").decode()
@@ -414,6 +413,14 @@ class TestInput:
 
         assert statuses == [401, 401, 401, 429]
         assert sign_in().status_code == 429
+
+    def test_i51_whose_address_is_taken_cannot_be_tried_out(self, sign_in, provider, make_person, settings):
+        """I51: a provider that lets people claim any address is no way to learn who has an account."""
+        settings.SAAS_KIT_AUTH_RATE_LIMITS = {"social": "3/h"}
+        make_person("ada@example.com")
+        provider.person |= {"email_verified": False}
+
+        assert [sign_in().status_code for _ in range(4)] == [409, 409, 409, 429]
 
 
 class TestOutage:
@@ -796,25 +803,8 @@ class TestGitHubAndGoogle:
 @pytest.mark.postgresql
 @pytest.mark.django_db(transaction=True)
 class TestRaces:
-    def race(self, act, times=5):
-        barrier, statuses = threading.Barrier(times), []
-
-        def run():
-            try:
-                barrier.wait(10)
-                statuses.append(act().status_code)
-            finally:
-                connection.close()
-
-        threads = [threading.Thread(target=run) for _ in range(times)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-        return statuses
-
     @pytest.mark.parametrize("known", [None, "unproved", "proved"])
-    def test_i67_parallel_first_sign_ins_make_one_person(self, api, provider, make_person, known):
+    def test_i67_parallel_first_sign_ins_make_one_person(self, api, provider, make_person, race, known):
         """I67: of one (provider, uid) there is one link, whichever request was first."""
         for number in range(5):
             person = {**ADA, "sub": f"ada-{number}", "email": f"ada{number}@example.com"}
@@ -822,30 +812,27 @@ class TestRaces:
                 made = make_person(person["email"])
                 if known == "proved":
                     verify_address(made)
-            token = provider.id_token_of(person)
+            body = {"id_token": provider.id_token_of(person)}
 
-            statuses = self.race(lambda token=token: api("post", "social/corp/", {"id_token": token}))
+            answers = race(*[partial(api, "post", "social/corp/", body)] * 5)
 
-            assert statuses == [200] * 5
+            assert [each.status_code for each in answers] == [200] * 5
             assert users_with_email(person["email"]).count() == 1
             assert SocialAccount.objects.filter(uid=person["sub"]).count() == 1
 
-    def test_of_two_who_connect_the_same_one_succeeds(self, api, provider, make_signed_in):
+    def test_of_those_who_connect_the_same_one_succeeds(self, api, provider, make_signed_in, race):
         for number in range(5):
-            callers = [make_signed_in() for _ in range(4)]
-            token = provider.id_token_of({**ADA, "sub": f"shared-{number}"})
-            waiting = list(callers)
+            body = {"id_token": provider.id_token_of({**ADA, "sub": f"shared-{number}"})}
+            tokens = [make_signed_in().access for _ in range(4)]
 
-            statuses = self.race(
-                lambda token=token, waiting=waiting: api(
-                    "post", "social/corp/connect/", {"id_token": token}, token=waiting.pop().access
-                ),
-                times=4,
-            )
+            def connect(token, body=body):
+                return api("post", "social/corp/connect/", body, token=token)
 
-            assert sorted(statuses) == [200, 409, 409, 409]
+            answers = race(*(partial(connect, each) for each in tokens))
 
-    def test_one_of_two_last_ways_in_stays(self, api, make_person, make_signed_in):
+            assert sorted(each.status_code for each in answers) == [200, 409, 409, 409]
+
+    def test_one_of_two_last_ways_in_stays(self, api, make_person, make_signed_in, race):
         for _ in range(5):
             caller = make_signed_in(make_person(password=None))
             links = [
@@ -853,11 +840,9 @@ class TestRaces:
                 for name in ("corp", "github")
             ]
 
-            statuses = self.race(
-                lambda links=links, caller=caller: api(
-                    "delete", f"social/accounts/{links.pop().pk}/", token=caller.access
-                ),
-                times=2,
-            )
+            def disconnect(link, token=caller.access):
+                return api("delete", f"social/accounts/{link.pk}/", token=token)
 
-            assert sorted(statuses) == [204, 409]
+            answers = race(*(partial(disconnect, each) for each in links))
+
+            assert sorted(each.status_code for each in answers) == [204, 409]

@@ -54,11 +54,11 @@ def sign_in_with(identity: Identity, *, register: Register) -> AbstractBaseUser:
         with transaction.atomic():
             return _find_or_link(identity, register)
     except (EmailTaken, IntegrityError):
-        # of two first sign-ins at once, the other one was faster
-        link = _find_link(identity)
-        if link is None:
-            raise
-        return _returning(link, identity)
+        with transaction.atomic():
+            link = _find_link(identity)
+            if link is None:
+                raise
+            return _returning(link, identity)  # of two first sign-ins at once, the other one was faster
 
 
 @transaction.atomic
@@ -164,7 +164,9 @@ def _owner_of_address(identity: Identity) -> AbstractBaseUser | None:
         *proofs.values_list("user", flat=True),
         *users_with_email(identity.email).values_list("pk", flat=True),
     }
-    people = list(get_user_model()._base_manager.select_for_update(no_key=True).filter(pk__in=keys))
+    people = list(
+        get_user_model()._base_manager.select_for_update(no_key=True).filter(pk__in=keys).order_by("pk")
+    )
     # they may have changed their address before they could be held
     proved = set(proofs.values_list("user", flat=True))
     owners = [each for each in people if each.pk in proved]

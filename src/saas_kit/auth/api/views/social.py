@@ -78,7 +78,7 @@ class _ProviderView(AuthView, GenericApiView):
         Raises:
             NotFound: The host has not configured the provider.
             InvalidCredentials: The provider does not say it.
-            RateLimited: There were too many attempts that were of no use.
+            RateLimited: There were too many attempts that led to nobody.
             Unavailable: The provider does not answer as it should.
         """
         provider = providers.get_provider(request._request, self.kwargs["provider"])
@@ -88,13 +88,10 @@ class _ProviderView(AuthView, GenericApiView):
         limits.count("social", limits.network())
         kind = next(name for name in SOCIAL_CREDENTIALS if name in data)
         if kind == "code":
-            identity = providers.identify_by_code(request._request, provider, **data)
-        else:
-            identity = providers.identify_by_token(
-                request._request, provider, kind=kind, token=data[kind], nonce=data.get("nonce")
-            )
-        limits.take_back("social", limits.network())
-        return identity
+            return providers.identify_by_code(request._request, provider, **data)
+        return providers.identify_by_token(
+            request._request, provider, kind=kind, token=data[kind], nonce=data.get("nonce")
+        )
 
 
 class SocialSignInView(_ProviderView):
@@ -125,6 +122,7 @@ class SocialSignInView(_ProviderView):
     def post(self, request: Request, **kwargs: Any) -> Response:
         """Sign in by who one is at a provider."""
         user = services.sign_in_with(self.identify(request), register=self.perform_register)
+        limits.take_back("social", limits.network())
         if services.is_proof_due(user):
             return Response({"detail": _("A message with a link was sent to your address. Follow it first.")})
         return sign_in_response(self, user)
@@ -149,6 +147,7 @@ class SocialConnectView(_ProviderView):
     def post(self, request: Request, **kwargs: Any) -> Response:
         """Connect a provider."""
         link = services.link_identity(self.actor, self.identify(request), actor=self.actor)
+        limits.take_back("social", limits.network())
         return Response(SocialAccountSerializer(link).data)
 
 
