@@ -10,6 +10,7 @@ from django.test import modify_settings
 MISSING = object()
 ORGANIZATION = "SAAS_KIT_TENANCY_ORGANIZATION_MODEL"
 ROLES = "SAAS_KIT_TENANCY_ROLES"
+SECOND_FACTOR = "SAAS_KIT_TENANCY_SECOND_FACTOR"
 
 
 def _reported():
@@ -38,6 +39,12 @@ MISTAKES = {
     "roles are texts": ("saas_kit_tenancy.E005", {ROLES: "tests.tenancy.sample_roles.NOT_ROLES"}),
     "roles are one role": ("saas_kit_tenancy.E005", {ROLES: "tests.tenancy.sample_roles.ONE_ROLE"}),
     "roles have no owner": ("saas_kit_tenancy.E005", {ROLES: "tests.tenancy.sample_roles.WITHOUT_OWNERS"}),
+    "second factor is told by no module": ("saas_kit_tenancy.E012", {SECOND_FACTOR: "nowhere.has_key"}),
+    "second factor is told by no path": ("saas_kit_tenancy.E012", {SECOND_FACTOR: "has_key"}),
+    "second factor is told by a text": (
+        "saas_kit_tenancy.E012",
+        {SECOND_FACTOR: "tests.tenancy.sample_second_factor.NOT_A_FUNCTION"},
+    ),
     "middleware is missing": (
         "saas_kit_tenancy.E007",
         {

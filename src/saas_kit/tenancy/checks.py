@@ -112,6 +112,25 @@ def check_roles(**kwargs: object) -> list[CheckMessage]:
     ]
 
 
+def check_second_factor(**kwargs: object) -> list[CheckMessage]:
+    """E012: what tells who has a second factor can be called; requests of people would fail otherwise."""
+    path = TenancySettings.SECOND_FACTOR
+    if not path or not isinstance(path, str):  # E001 reports anything else
+        return []
+    hint = (
+        "It must be the dotted path to a function that takes a person, as saas_kit.auth.identity.has_mfa is."
+    )
+    try:
+        function = import_string(path)
+    except (ImportError, AttributeError) as error:
+        message = f"SAAS_KIT_TENANCY_SECOND_FACTOR cannot be imported: {error}"
+        return [Error(message, hint=hint, id="saas_kit_tenancy.E012")]
+    if callable(function):
+        return []
+    message = f"SAAS_KIT_TENANCY_SECOND_FACTOR names {path!r}, which cannot be called."
+    return [Error(message, hint=hint, id="saas_kit_tenancy.E012")]
+
+
 def check_audit_is_installed(**kwargs: object) -> list[CheckMessage]:
     """E006: every write is recorded, so the audit log must be there."""
     if apps.is_installed("saas_kit.audit"):
@@ -156,6 +175,7 @@ ALL = (
     check_organization_model_is_ours,
     check_organization_migration,
     check_roles,
+    check_second_factor,
     check_audit_is_installed,
     check_middleware,
     check_backend,
