@@ -62,7 +62,7 @@ TOPICS = {
     },
     "tenancy/api": {"bases", "fields", "narrowing"},
     "testing": {"isolation", "pytest_plugin"},
-    "auth": {"access_cache", "access_cache_checks", "addresses", "cookie_checks", "devices", "identity", "keys", "limit_checks", "limits", "links", "messages", "mfa", "providers", "social_adapter", "tokens", "webauthn"},
+    "auth": {"access_cache", "access_cache_checks", "addresses", "cookie_checks", "devices", "identity", "keys", "limit_checks", "limits", "links", "messages", "mfa", "passkey_checks", "providers", "social_adapter", "tokens", "webauthn"},
     "auth/api": {"authentication", "cookies", "stock"},
     "email": {"links", "messages"},
     "users": {"export"},

@@ -294,7 +294,8 @@ SAAS_KIT_AUTH_SIGNING_KEY = env.str("SIGNING_KEY", default="")
 SAAS_KIT_AUTH_SIGNING_KEY_FALLBACKS = env.list("SIGNING_KEY_FALLBACKS", default=[])
 SAAS_KIT_AUTH_COOKIES = env.bool("TOKEN_COOKIES", default=False)
 SAAS_KIT_AUTH_CACHE_ACCESS = env.bool("CACHE_ACCESS", default=False)
-SAAS_KIT_AUTH_PASSKEY_RP_ID = env.str("PASSKEY_RP_ID", default="localhost" if DEBUG else "")
+_local = DEBUG and not SAAS_KIT_EMAIL_FRONTEND_URL
+SAAS_KIT_AUTH_PASSKEY_RP_ID = env.str("PASSKEY_RP_ID", default="localhost" if _local else "")
 MFA_SUPPORTED_TYPES = ["recovery_codes", "totp"]
 MFA_PASSKEY_LOGIN_ENABLED = True
 if SAAS_KIT_AUTH_PASSKEY_RP_ID or SAAS_KIT_EMAIL_FRONTEND_URL:  # passkeys belong to a domain

@@ -69,6 +69,13 @@ def test_a_host_that_is_set_up_has_nothing_to_hear():
             "saas_kit.auth.social_adapter.SocialAccountAdapter",
             False,
         ),
+        *(
+            ({"SAAS_KIT_AUTH_PASSKEY_RP_ID": domain}, "E030", 'SAAS_KIT_AUTH_PASSKEY_RP_ID = "', False)
+            for domain in ("https://app.example.com", "app.example.com:443", "example.org", "App.example.com")
+        ),
+        ({"SAAS_KIT_EMAIL_FRONTEND_URL": ""}, "E030", 'SAAS_KIT_AUTH_PASSKEY_RP_ID = "', False),
+        ({"SAAS_KIT_EMAIL_FRONTEND_URL": "http://app.example.com"}, "E030", "webauthn", False),
+        ({"MFA_WEBAUTHN_ALLOW_INSECURE_ORIGIN": True}, "E031", "Remove MFA_WEBAUTHN_ALLOW", False),
         ({"SOCIALACCOUNT_QUERY_EMAIL": False}, "W008", "SOCIALACCOUNT_QUERY_EMAIL = True", False),
         ({"SAAS_KIT_AUTH_ACCESS_TOKEN_LIFETIME": timedelta(hours=1)}, "W003", "timedelta(minutes=5)", True),
         ({"SAAS_KIT_AUTH_SIGNING_KEY": django_settings.SECRET_KEY}, "W002", "Remove it", True),
@@ -121,13 +128,18 @@ def test_i78_and_others_are_reported_with_a_hint(settings, overrides, expected, 
         {"SAAS_KIT_AUTH_ACCESS_TOKEN_LIFETIME": timedelta(minutes=15)},
         {"SAAS_KIT_AUTH_CACHE_ACCESS": False, "CACHES": {"default": UNSHARED_CACHES[0]}},
         {"SAAS_KIT_AUTH_CACHE_ACCESS": True, "CACHES": {"default": REDIS}},
+        {"SAAS_KIT_AUTH_PASSKEY_RP_ID": "example.com"},
+        {"SAAS_KIT_AUTH_PASSKEY_RP_ID": "example.org", "SAAS_KIT_EMAIL_FRONTEND_URL": ""},
+        {"SAAS_KIT_EMAIL_FRONTEND_URL": "", "MFA_SUPPORTED_TYPES": ["totp"]},
+        {"MFA_WEBAUTHN_ALLOW_INSECURE_ORIGIN": True, "MFA_SUPPORTED_TYPES": ["totp"]},
+        {"MFA_WEBAUTHN_ALLOW_INSECURE_ORIGIN": True, "DEBUG": True},
     ],
 )
 def test_what_is_safe_is_not_reported(settings, overrides):
     for name, value in overrides.items():
         setattr(settings, name, value)
 
-    unsafe = {f"saas_kit_auth.{each}" for each in ("E003", "E004", "E020", "W002", "W003", "W020")}
+    unsafe = {f"saas_kit_auth.{each}" for each in ("E003", "E004", "E020", "E030", "E031", "W002", "W003", "W020")}
     assert not unsafe & set(ids(run_checks(include_deployment_checks=True)))
 
 

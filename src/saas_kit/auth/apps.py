@@ -15,7 +15,14 @@ class AuthConfig(KitAppConfig):
     verbose_name = _("Sign-in")
 
     def ready(self) -> None:
-        from saas_kit.auth import access_cache, access_cache_checks, checks, cookie_checks, limit_checks
+        from saas_kit.auth import (
+            access_cache,
+            access_cache_checks,
+            checks,
+            cookie_checks,
+            limit_checks,
+            passkey_checks,
+        )
         from saas_kit.auth.identity import has_mfa, register_caller_parts
         from saas_kit.core.second_factor import register_second_factor
 
@@ -25,7 +32,18 @@ class AuthConfig(KitAppConfig):
         register_second_factor(has_mfa)
         if not checks.check_apps():  # else a check says what is missing
             import_module("saas_kit.auth.receivers")
-        for check in (*checks.ALL, *limit_checks.ALL, *cookie_checks.ALL, *access_cache_checks.ALL):
+        for check in (
+            *checks.ALL,
+            *limit_checks.ALL,
+            *cookie_checks.ALL,
+            *access_cache_checks.ALL,
+            *passkey_checks.ALL,
+        ):
             register(check, Tags.compatibility)
-        for check in (*checks.DEPLOY, *limit_checks.DEPLOY, *cookie_checks.DEPLOY, *access_cache_checks.DEPLOY):
+        for check in (
+            *checks.DEPLOY,
+            *limit_checks.DEPLOY,
+            *cookie_checks.DEPLOY,
+            *access_cache_checks.DEPLOY,
+        ):
             register(check, Tags.security, deploy=True)

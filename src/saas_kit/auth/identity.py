@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from allauth.mfa import app_settings
 from django.apps import apps
 from django.contrib.auth import get_user_model
 from django.contrib.auth.base_user import AbstractBaseUser
@@ -61,6 +62,16 @@ def mfa_methods(user: AbstractBaseUser) -> list[str]:
     if not apps.is_installed("allauth.mfa"):
         return []
     return sorted({method for (method,) in caller.get_part(user, AUTHENTICATORS_PART)})
+
+
+def offers_passkeys() -> bool:
+    """Tell whether people of this host can have passkeys."""
+    return apps.is_installed("allauth.mfa") and "webauthn" in app_settings.SUPPORTED_TYPES
+
+
+def offers_passkey_sign_in() -> bool:
+    """Tell whether a passkey can take the place of the password."""
+    return offers_passkeys() and app_settings.PASSKEY_LOGIN_ENABLED
 
 
 def register_caller_parts() -> None:

@@ -297,6 +297,27 @@ class TestAdd:
         assert time.monotonic() - began < 60
         assert confirm(api, owner, token, good).status_code == 201
 
+    @pytest.mark.parametrize(("length", "is_taken"), [(1, True), (1023, True), (1024, False)])
+    def test_an_id_is_no_longer_than_webauthn_has_it(self, api, owner, length, is_taken):
+        token, options = begin(api, owner)
+        passkey = Passkey("app.example.com", decode(options["user"]["id"]), b"i" * length)
+
+        response = confirm(api, owner, token, Authenticator().create(options, passkey))
+
+        assert response.status_code == (201 if is_taken else 400)
+
+    def test_an_id_has_one_way_to_be_written(self, api, owner):
+        """Base64 has bits to spare at its end, by which a passkey could be added twice."""
+        token, options = begin(api, owner)
+        passkey = Passkey("app.example.com", decode(options["user"]["id"]), b"\x00" * 16)
+        good = Authenticator().create(options, passkey)
+        assert (good["id"], decode("A" * 21 + "B")) == ("A" * 22, passkey.id)
+
+        response = confirm(api, owner, token, good | {"id": "A" * 21 + "B", "rawId": "A" * 21 + "B"})
+
+        assert (response.status_code, errors_of(response)) == (400, [("credential", "invalid")])
+        assert confirm(api, owner, token, good).status_code == 201
+
     @pytest.mark.parametrize(
         "extensions", [None, [], "x", {"credProps": 1}, {"credProps": {"rk": "x"}}, {"a": []}]
     )

@@ -5,8 +5,8 @@ from __future__ import annotations
 from django.apps import apps
 
 from saas_kit.api.routers import Router
-from saas_kit.auth import services
 from saas_kit.auth.api import views
+from saas_kit.auth.identity import offers_passkey_sign_in, offers_passkeys
 
 router = Router()
 router.view("auth/login/", views.LoginView, name="auth-login")
@@ -30,12 +30,12 @@ if apps.is_installed("allauth.mfa"):
     router.view("auth/mfa/totp/", views.TOTPView, name="auth-mfa-totp")
     router.view("auth/mfa/totp/confirm/", views.ConfirmTOTPView, name="auth-mfa-totp-confirm")
     router.view("auth/mfa/recovery-codes/", views.RecoveryCodesView, name="auth-mfa-recovery-codes")
-if services.has_passkeys():
+if offers_passkeys():
     router.view("auth/mfa/options/", views.SecondFactorOptionsView, name="auth-mfa-options")
     router.view("auth/mfa/passkeys/", views.PasskeysView, name="auth-mfa-passkeys")
     router.view("auth/mfa/passkeys/confirm/", views.ConfirmPasskeyView, name="auth-mfa-passkeys-confirm")
     router.view("auth/mfa/passkeys/<str:id>/", views.PasskeyView, name="auth-mfa-passkey")
-if services.can_sign_in_with_passkeys():
+if offers_passkey_sign_in():
     router.view("auth/passkeys/options/", views.PasskeyOptionsView, name="auth-passkeys-options")
     router.view("auth/passkeys/login/", views.PasskeyLoginView, name="auth-passkeys-login")
 if apps.is_installed("allauth.socialaccount"):

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from allauth.mfa import app_settings
 from django.apps import apps
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.db import transaction
@@ -42,16 +41,6 @@ if apps.is_installed("allauth.mfa"):
 
 MAX_PASSKEYS = 20  # each is read at every use of any
 NAME_MAX_LENGTH = 64
-
-
-def has_passkeys() -> bool:
-    """Tell whether people of this host can have passkeys."""
-    return apps.is_installed("allauth.mfa") and "webauthn" in app_settings.SUPPORTED_TYPES
-
-
-def can_sign_in_with_passkeys() -> bool:
-    """Tell whether a passkey can take the place of the password."""
-    return has_passkeys() and app_settings.PASSKEY_LOGIN_ENABLED
 
 
 def passkeys_of(user: AbstractBaseUser) -> QuerySet[Any]:

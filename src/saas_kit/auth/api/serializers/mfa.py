@@ -10,11 +10,11 @@ from rest_framework import serializers
 from rest_framework.exceptions import ErrorDetail, ValidationError
 
 from saas_kit.api.serializers import Serializer, UTCDateTimeField
-from saas_kit.auth import services
 from saas_kit.auth.api.serializers.me import DeleteMeSerializer
 from saas_kit.auth.api.serializers.passkeys import CredentialField
 from saas_kit.auth.api.serializers.passwords import MAX_TOKEN_LENGTH
 from saas_kit.auth.api.serializers.people import example
+from saas_kit.auth.identity import offers_passkeys
 
 MAX_CODE_LENGTH = 32
 _TOKEN = "q2Zk8nT1vXyJ0aB3cD4eF5gH6iK7lM8nO9pQ0rS1tU2"  # noqa: S105 - an example
@@ -61,9 +61,9 @@ class VerifySecondFactorSerializer(Serializer):
 
     mfa_token = serializers.CharField(max_length=MAX_TOKEN_LENGTH)
     code = CodeField(
-        required=not services.has_passkeys(), help_text="Of the authenticator app, or a recovery code."
+        required=not offers_passkeys(), help_text="Of the authenticator app, or a recovery code."
     )
-    if services.has_passkeys():
+    if offers_passkeys():
         credential = CredentialField(
             required=False, help_text="Instead of a code, what a browser answers to `auth/mfa/options/`."
         )
