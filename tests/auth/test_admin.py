@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 from allauth.account.models import EmailAddress
 from django.contrib.auth import get_user_model
-from django.contrib.auth.models import Group
+from django.contrib.auth.models import Group, Permission
 from django.test import Client
 from django.urls import reverse
+from django.utils import timezone
 
 from saas_kit.audit.models import Event
 from saas_kit.auth import services
@@ -184,17 +185,113 @@ def test_i74_deactivating_ends_sessions(admin, make_signed_in):
     assert not Session.objects.filter(revoked_at__isnull=True).exists()
 
 
-def test_sessions_can_be_ended_and_not_changed(admin, make_signed_in):
-    ended, kept = make_signed_in(), make_signed_in()
-    url = reverse("admin:saas_kit_auth_session_changelist")
-    assert admin.get(url).status_code == 200
-    assert admin.get(reverse("admin:saas_kit_auth_session_change", args=[kept.session.pk])).status_code == 200
-    assert admin.get(reverse("admin:saas_kit_auth_session_add")).status_code == 403
+@pytest.fixture
+def sessions(admin):
+    """Return a function that lists the sessions that a search and filters leave."""
 
-    admin.post(url, {"action": "revoke", "_selected_action": [str(ended.session.pk)]})
+    def sessions(**query):
+        response = admin.get(reverse("admin:saas_kit_auth_session_changelist"), query)
+        assert response.status_code == 200
+        return set(response.context["cl"].result_list)
+
+    return sessions
+
+
+@pytest.fixture
+def end_sessions(admin):
+    """Return a function that has the action end sessions, and returns what it says."""
+
+    def end_sessions(*chosen, client=admin):
+        body = {"action": "revoke", "_selected_action": [str(each.pk) for each in chosen]}
+        response = client.post(reverse("admin:saas_kit_auth_session_changelist"), body, follow=True)
+        return [str(message) for message in response.context["messages"]]
+
+    return end_sessions
+
+
+def test_sessions_can_be_ended_and_not_changed(admin, end_sessions, make_signed_in):
+    ended, kept = make_signed_in(), make_signed_in()
+    url = reverse("admin:saas_kit_auth_session_change", args=[kept.session.pk])
+    assert admin.get(url).status_code == 200
+    assert admin.post(url, {"user_agent": "x"}).status_code == 403
+    assert admin.get(reverse("admin:saas_kit_auth_session_add")).status_code == 403
+    delete = reverse("admin:saas_kit_auth_session_delete", args=[kept.session.pk])
+    assert admin.post(delete, {"post": "yes"}).status_code == 403
+
+    assert end_sessions(ended.session) == ["1 session was ended."]
 
     assert Session.objects.live().get() == kept.session
-    assert Event.objects.filter(action="session.revoked").count() == 1
+    event = Event.objects.get(action="session.revoked")
+    assert (event.target_id, event.actor.email) == (str(ended.session.pk), "root@example.com")
+
+
+def test_sessions_that_are_over_are_not_ended_again(end_sessions, make_signed_in):
+    live, ended, expired = (make_signed_in().session for _ in range(3))
+    services.revoke_session(ended, actor=None)
+    Session.objects.filter(pk=expired.pk).update(expires_at=timezone.now())
+
+    assert end_sessions(live, ended, expired) == ["1 session was ended."]
+
+    expired.refresh_from_db()
+    assert expired.revoked_at is None
+
+
+def test_who_may_only_look_ends_none(end_sessions, make_person, make_signed_in):
+    """The action is for who may delete sessions in Django's terms."""
+    operator, session = make_person("op@example.com", is_staff=True), make_signed_in().session
+    permissions = Permission.objects.filter(content_type__app_label="saas_kit_auth")
+    operator.user_permissions.add(permissions.get(codename="view_session"))
+    client = Client()
+    client.force_login(operator, backend="saas_kit.auth.backends.EmailBackend")
+
+    end_sessions(session, client=client)
+    assert Session.objects.live().exists()
+
+    operator.user_permissions.add(permissions.get(codename="delete_session"))
+    assert end_sessions(session, client=client) == ["1 session was ended."]
+
+
+def test_sessions_are_found_by_what_an_operator_knows(sessions, make_person):
+    ann = make_person("ann@example.com")
+    found = services.open_session(ann, ip_address="203.0.113.7", user_agent="Mozilla Firefox/140.0").session
+    other = services.open_session(make_person(), ip_address="203.0.113.8", user_agent="curl/8").session
+
+    for known in (str(found.pk), str(ann.pk), "ann@example.com", "ANN@", "203.0.113.7", "firefox"):
+        assert sessions(q=known) == {found}, known
+    assert sessions(q="example.com") == {found, other}
+    for nothing in ("nobody", "203.0.113.9", "x' OR 1=1"):
+        assert sessions(q=nothing) == set(), nothing
+
+
+def test_sessions_are_told_apart_by_their_state(sessions, make_signed_in):
+    live, ended, expired = (make_signed_in().session for _ in range(3))
+    services.revoke_session(ended, actor=None)
+    Session.objects.filter(pk=expired.pk).update(expires_at=timezone.now())
+
+    assert sessions(state="live") == {live}
+    assert sessions(state="ended") == {ended}
+    assert sessions(state="expired") == {expired}
+    assert sessions() == {live, ended, expired}
+
+
+def test_sessions_name_the_device(admin, make_person):
+    agent = "Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:140.0) Gecko/20100101 Firefox/140.0"
+    session = services.open_session(make_person(), user_agent=agent).session
+
+    for name, args in (("changelist", []), ("change", [session.pk])):
+        page = admin.get(reverse(f"admin:saas_kit_auth_session_{name}", args=args)).content.decode()
+        assert "Firefox on Windows" in page
+
+
+@pytest.mark.parametrize("others", [0, 5])
+def test_the_list_of_sessions_takes_as_many_statements_whatever_there_is(
+    admin, make_signed_in, django_assert_num_queries, others
+):
+    for _ in range(others + 1):
+        make_signed_in()
+
+    with django_assert_num_queries(4):
+        admin.get(reverse("admin:saas_kit_auth_session_changelist"))
 
 
 def test_erasures_can_be_cancelled_and_not_changed(admin, make_person):

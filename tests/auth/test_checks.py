@@ -139,7 +139,9 @@ def test_what_is_safe_is_not_reported(settings, overrides):
     for name, value in overrides.items():
         setattr(settings, name, value)
 
-    unsafe = {f"saas_kit_auth.{each}" for each in ("E003", "E004", "E020", "E030", "E031", "W002", "W003", "W020")}
+    unsafe = {
+        f"saas_kit_auth.{each}" for each in ("E003", "E004", "E020", "E030", "E031", "W002", "W003", "W020")
+    }
     assert not unsafe & set(ids(run_checks(include_deployment_checks=True)))
 
 
@@ -218,3 +220,40 @@ def test_e005_a_user_model_that_cannot_be_deactivated(monkeypatch):
     assert [message.id for message in messages] == ["saas_kit_auth.E005"] * 2
     assert "is_active = models.BooleanField" in messages[0].hint
     assert "email = models.EmailField" in messages[1].hint
+
+
+NO_CSRF = [each for each in django_settings.MIDDLEWARE if "CsrfViewMiddleware" not in each]
+
+
+@pytest.mark.hosts("full", "default_user", "custom_organization")
+@pytest.mark.parametrize(
+    ("overrides", "expected", "hint"),
+    [
+        ({"MIDDLEWARE": NO_CSRF}, ["E011"], "django.middleware.csrf.CsrfViewMiddleware"),
+        ({"ROOT_URLCONF": "tests.hosts.models_only.urls"}, ["E011"], 'include("saas_kit.urls")'),
+        ({"SAAS_KIT_AUTH_COOKIE_SECURE": False}, ["W012"], "SAAS_KIT_AUTH_COOKIE_SECURE = True"),
+        ({"SAAS_KIT_AUTH_COOKIE_SAMESITE": "None"}, ["W013"], 'SAAS_KIT_AUTH_COOKIE_SAMESITE = "Lax"'),
+        (
+            {"SAAS_KIT_AUTH_COOKIE_SAMESITE": "None", "SAAS_KIT_AUTH_COOKIE_SECURE": False},
+            ["E011", "W012", "W013"],
+            "SAAS_KIT_AUTH_COOKIE_SECURE = True",
+        ),
+        ({}, [], ""),
+    ],
+)
+def test_i77_cookies_that_are_not_safe_or_cannot_work(settings, overrides, expected, hint):
+    """I77: they are reported where cookies are on; the warnings are for deployment."""
+    for name, value in overrides.items():
+        setattr(settings, name, value)
+    ours = {f"saas_kit_auth.{each}" for each in ("E011", "W012", "W013")}
+
+    def found(**kwargs):
+        return [each for each in run_checks(**kwargs) if each.id in ours]
+
+    assert found(include_deployment_checks=True) == []
+    settings.SAAS_KIT_AUTH_COOKIES = True
+    messages = found(include_deployment_checks=True)
+
+    assert sorted(each.id for each in messages) == [f"saas_kit_auth.{each}" for each in expected]
+    assert all(hint in each.hint for each in messages[:1])
+    assert all(each.id == "saas_kit_auth.E011" for each in found())

@@ -8,13 +8,16 @@ from django.contrib.admin.utils import unquote
 from django.contrib.auth import admin as django_admin
 from django.contrib.auth import forms
 from django.db import transaction
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.http import HttpRequest
+from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
 from saas_kit.auth import services
+from saas_kit.auth.devices import device_of
 from saas_kit.auth.exceptions import WeakPassword
+from saas_kit.auth.identity import email_field
 from saas_kit.auth.models import Erasure, Session, User
 
 
@@ -133,22 +136,45 @@ if not User._meta.swapped:
     admin.site.register(User, UserAdmin)
 
 
+class SessionStateFilter(admin.SimpleListFilter):
+    """Tells what can still be used from what is over."""
+
+    title = _("state")
+    parameter_name = "state"
+
+    def lookups(self, request: Any, model_admin: Any) -> list[tuple[str, Any]]:
+        return [("live", _("live")), ("ended", _("ended")), ("expired", _("expired"))]
+
+    def queryset(self, request: Any, queryset: QuerySet[Session]) -> QuerySet[Session]:
+        now = timezone.now()
+        conditions = {
+            "live": Q(revoked_at__isnull=True, expires_at__gt=now),
+            "ended": Q(revoked_at__isnull=False),
+            "expired": Q(revoked_at__isnull=True, expires_at__lte=now),
+        }
+        return queryset.filter(conditions.get(self.value() or "", Q()))
+
+
 @admin.register(Session)
 class SessionAdmin(admin.ModelAdmin):
     """Who is signed in where; a session can be ended, not changed."""
 
     list_display = (
         "user",
+        "device",
+        "ip_address",
         "created_at",
         "last_seen_at",
         "expires_at",
         "revoked_at",
-        "ip_address",
-        "user_agent",
     )
-    list_filter = (("revoked_at", admin.EmptyFieldListFilter),)
+    list_filter = (SessionStateFilter, "created_at", "last_seen_at")
     list_select_related = ("user",)
-    search_fields = ("=id", "=user__id", "=ip_address")
+    search_fields = ("=id", "=user__id", f"user__{email_field()}", "=ip_address", "user_agent")
+    search_help_text = _(
+        "A person's address or id, a session's id, an IP address, or a part of a user agent."
+    )
+    show_full_result_count = False
     fields = (
         "id",
         "user",
@@ -158,10 +184,16 @@ class SessionAdmin(admin.ModelAdmin):
         "expires_at",
         "revoked_at",
         "ip_address",
+        "device",
         "user_agent",
     )
     readonly_fields = fields
     actions = ("revoke",)
+
+    @admin.display(description=_("device"))
+    def device(self, session: Session) -> str:
+        """Return what people call the device."""
+        return device_of(session.user_agent)
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
@@ -178,7 +210,7 @@ class SessionAdmin(admin.ModelAdmin):
 
     @admin.action(description=_("End the selected sessions"), permissions=["revoke"])
     def revoke(self, request: Any, queryset: QuerySet[Session]) -> None:
-        live = list(queryset.filter(revoked_at__isnull=True))
+        live = list(queryset.filter(revoked_at__isnull=True, expires_at__gt=timezone.now()))
         for session in live:
             services.revoke_session(session, actor=request.user)
         text = ngettext("%(count)d session was ended.", "%(count)d sessions were ended.", len(live))

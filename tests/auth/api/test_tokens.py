@@ -19,6 +19,7 @@ from django.utils import timezone
 from saas_kit.auth import services
 from saas_kit.auth.keys import key_ring
 from saas_kit.auth.models import Purpose, Session
+from tests.auth.keys import PRIVATE, PUBLIC
 
 pytestmark = [pytest.mark.django_db, pytest.mark.hosts("full", "default_user", "custom_organization")]
 
@@ -297,3 +298,91 @@ def test_m15_services_that_share_a_key_do_not_share_tokens(api, victim, name):
     with override_settings(**{f"SAAS_KIT_AUTH_{name}": "billing"}):
         assert api("get", "me/", token=victim.access).status_code == 401
         assert api("get", "me/", token=services.open_session(victim.user).access).status_code == 200
+
+
+@pytest.mark.parametrize("algorithm", PRIVATE)
+def test_t11_m15_a_public_key_is_no_secret(api, make_person, settings, algorithm):
+    """T11: HS256 with the published key as the secret, and none at all, where the host signs with a private key."""
+    settings.SAAS_KIT_AUTH_ALGORITHM = algorithm
+    settings.SAAS_KIT_AUTH_SIGNING_KEY = PRIVATE[algorithm]
+    pem = PUBLIC[algorithm].encode()
+    victim = services.open_session(make_person())
+
+    for claims, call in (
+        (claims_of(victim.access), lambda token: api("get", "me/", token=token)),
+        (claims_of(victim.refresh), lambda token: api("post", "refresh/", {"refresh": token})),
+    ):
+        forged = [
+            signed(claims, secret, alg=alg) for secret in (pem, pem.strip()) for alg in ("HS256", algorithm)
+        ]
+        for token in (*forged, f"{part(headers(alg='none'))}.{part(claims)}."):
+            response = call(token)
+            assert (response.status_code, response.json()["code"]) == (401, "invalid_token")
+
+    assert api("get", "me/", token=victim.access).status_code == 200
+    assert api("post", "refresh/", {"refresh": victim.refresh}).status_code == 200
+
+
+def test_i78_a_previous_key_verifies_until_the_end(api, victim, settings):
+    """I78: with it as the one fallback old tokens stay good, and the next pair is of the new key."""
+    old = key_ring().signing
+    settings.SAAS_KIT_AUTH_ALGORITHM = "ES256"
+    settings.SAAS_KIT_AUTH_SIGNING_KEY = PRIVATE["ES256"]
+    assert api("get", "me/", token=victim.access).status_code == 401
+
+    settings.SAAS_KIT_AUTH_SIGNING_KEY_FALLBACKS = [old.signing.decode()]
+    assert api("get", "me/", token=victim.access).status_code == 200
+    fresh = api("post", "refresh/", {"refresh": victim.refresh}).json()
+
+    assert jwt.get_unverified_header(fresh["access"])["kid"] == key_ring().signing.id
+    settings.SAAS_KIT_AUTH_SIGNING_KEY_FALLBACKS = []
+    assert api("get", "me/", token=fresh["access"]).status_code == 200
+    assert api("get", "me/", token=victim.access).status_code == 401
+    with time_machine.travel(timezone.now() + timedelta(days=15), tick=False):
+        assert api("post", "refresh/", {"refresh": fresh["refresh"]}).status_code == 401
+
+
+def test_m4_i73_revoked_tokens_are_401_on_every_endpoint(api, victim, make_signed_in):
+    """M4: at once, though they have not expired; the other device's stay good."""
+    other = make_signed_in(victim.user)
+    services.revoke_session(victim.session, actor=victim.user)
+
+    for method, path in (("get", "me/"), ("get", "sessions/"), ("post", "logout/all/")):
+        response = api(method, path, token=victim.access)
+        assert (response.status_code, response.json()["code"]) == (401, "session_ended")
+    response = api("post", "refresh/", {"refresh": victim.refresh})
+    assert (response.status_code, response.json()["code"]) == (401, "session_ended")
+    assert api("get", "me/", token=other.access).status_code == 200
+
+
+class TestRefreshLimit:
+    """Refresh tokens that are no good are counted by network; those that are good are not."""
+
+    def refresh(self, api, token, address="127.0.0.1"):
+        return api.client.post(
+            "/api/v1/auth/refresh/", {"refresh": token}, "application/json", REMOTE_ADDR=address
+        )
+
+    def test_t12_too_many_bad_ones_are_429(self, api, victim, settings):
+        settings.SAAS_KIT_AUTH_RATE_LIMITS = {"refresh": "3/h"}
+
+        answers = [self.refresh(api, "a.b.c") for _ in range(5)]
+
+        assert [answer.status_code for answer in answers] == [401, 401, 401, 429, 429]
+        assert answers[-1].json()["code"] == "rate_limited"
+        assert int(answers[-1].headers["Retry-After"]) > 0
+        assert self.refresh(api, "a.b.c", "198.51.100.7").status_code == 401
+        assert self.refresh(api, victim.refresh).status_code == 200
+
+    def test_t12_good_ones_are_not_counted(self, api, victim, settings):
+        """Nor is one that a client sent twice within the leeway."""
+        settings.SAAS_KIT_AUTH_RATE_LIMITS = {"refresh": "1/h"}
+        token = victim.refresh
+        for _ in range(4):
+            answer = self.refresh(api, token)
+            assert answer.status_code == 200
+            assert self.refresh(api, token).status_code == 401
+            token = answer.json()["refresh"]
+
+        assert self.refresh(api, "a.b.c").status_code == 401
+        assert self.refresh(api, "a.b.c").status_code == 429

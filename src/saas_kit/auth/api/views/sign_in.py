@@ -80,7 +80,7 @@ class RefreshView(AuthView, GenericApiView):
         "Where the host has cookies on, a browser's refresh cookie is taken where the body has no token, and the next "
         "pair is in cookies again."
     }
-    extra_errors = {"post": (401,)}
+    extra_errors = {"post": (401, 403)}
 
     @classmethod
     def as_view(cls, **initkwargs: Any) -> Any:
