@@ -45,7 +45,6 @@ class MeView(AuthView, RetrieveModelMixin, UpdateModelMixin, DestroyModelMixin, 
         "signed in less than ten minutes ago (403 `sign_in_too_old`). Whoever is the only owner of something that "
         "others share cannot go (409 `last_owner`).",
     }
-    extra_errors = {"delete": (400, 413, 415)}
 
     def get_object(self) -> Any:
         if self.request.method not in ("GET", "HEAD"):
