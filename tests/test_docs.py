@@ -33,7 +33,8 @@ FENCE = re.compile(
 )
 INLINE_CODE = re.compile(r"`([^`\n]+)`")
 LINK = re.compile(r"\]\((?!https?://|#)([^)#\s]+)")
-LANGUAGES = {"python", "console", "json", "text"}
+# js is run in a browser, by tests/auth/api/test_passkeys_in_a_browser.py
+LANGUAGES = {"python", "console", "json", "text", "js"}
 FAST_PASSWORDS = '\nPASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]\n'
 OURS = ("DJANGO_", "DATABASE_URL", "REDIS_URL", "PYTEST_", "PYTHONWARNINGS")
 

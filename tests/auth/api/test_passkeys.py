@@ -363,6 +363,11 @@ class TestList:
 
         assert [each["name"] for each in response.json()["results"]] == ["Second", "First"]
         assert api("get", "mfa/passkeys/?name=x", token=owner.access).status_code == 400
+        response = api("get", "mfa/passkeys/?search=seco&ordering=created_at&count=true", token=owner.access)
+        assert ([each["name"] for each in response.json()["results"]], response.json()["count"]) == (
+            ["Second"],
+            1,
+        )
 
 
 class TestRemove:
@@ -378,6 +383,14 @@ class TestRemove:
         assert api("get", "me/", token=owner.access).json()["mfa_enabled"] is False
         assert api("get", "mfa/passkeys/", token=owner.access).json()["results"] == []
         assert self.remove(api, owner, passkey).status_code == 404
+
+    def test_a_version_that_is_no_longer_present_is_412(self, api, owner):
+        (passkey,) = enroll(owner.user).passkeys
+        path, body = f"mfa/passkeys/{encode(passkey.id)}/", {"current_password": PASSWORD}
+
+        for version, status in (('"other"', 412), ("*", 204)):
+            response = api("delete", path, body, token=owner.access, **{"If-Match": version})
+            assert response.status_code == status
 
     def test_somebody_elses_is_404(self, api, owner, make_signed_in):
         other = make_signed_in()

@@ -60,6 +60,7 @@ from saas_kit.auth.services.people import (
     change_user,
     create_user,
     deactivate_user,
+    hold_user,
     record_changes,
     validate_password,
 )
@@ -101,6 +102,7 @@ __all__ = [
     "export_user",
     "find_token",
     "find_totp",
+    "hold_user",
     "is_proof_due",
     "issue_token",
     "link_identity",

@@ -45,7 +45,7 @@ NAME_MAX_LENGTH = 64
 
 def passkeys_of(user: AbstractBaseUser) -> QuerySet[Any]:
     """Return somebody's passkeys: rows of ``allauth.mfa``."""
-    passkeys: QuerySet[Any] = Authenticator.objects.filter(user=user, type="webauthn")
+    passkeys: QuerySet[Any] = Authenticator.objects.filter(user_id=user.pk, type="webauthn")
     return passkeys
 
 
@@ -265,7 +265,7 @@ def _user_of(state: dict[str, Any], answer: dict[str, Any]) -> AbstractBaseUser 
 
 def _first_recovery_codes(user: AbstractBaseUser) -> list[str]:
     """Return new recovery codes where somebody has none yet, for when they lose what they sign in with."""
-    has_codes = Authenticator.objects.filter(user=user, type="recovery_codes").exists()
+    has_codes = Authenticator.objects.filter(user_id=user.pk, type="recovery_codes").exists()
     return [] if has_codes else give_recovery_codes(user)
 
 

@@ -12,6 +12,7 @@ from rest_framework.request import Request
 from saas_kit.api.views import ModelViewSet
 from saas_kit.auth.api.views import LoginView as AuthLoginView
 from saas_kit.auth.api.views import MeView as AuthMeView
+from saas_kit.auth.api.views import PasskeyLoginView as AuthPasskeyLoginView
 from saas_kit.auth.api.views import RefreshView as AuthRefreshView
 from saas_kit.auth.api.views import RegisterView as AuthRegisterView
 from saas_kit.auth.api.views import SocialSignInView as AuthSocialSignInView
@@ -55,6 +56,12 @@ class LoginView(AuthLoginView):
 
 class VerifySecondFactorView(AuthVerifySecondFactorView):
     """Finish a sign-in with a second factor."""
+
+    output_serializer_classes = {"post": LoginAnswerSerializer}
+
+
+class PasskeyLoginView(AuthPasskeyLoginView):
+    """Sign in with a passkey."""
 
     output_serializer_classes = {"post": LoginAnswerSerializer}
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from django.db import transaction
+from django.db.models.fields.json import KT
 from rest_framework import status
 from rest_framework.exceptions import NotFound
 from rest_framework.mixins import ListModelMixin
@@ -14,7 +15,7 @@ from rest_framework.response import Response
 from rest_framework.serializers import BaseSerializer
 
 from saas_kit.api.pagination import CursorPagination
-from saas_kit.api.views import ApiViewSet, GenericApiView
+from saas_kit.api.views import ApiViewSet, DestroyModelMixin, GenericApiView
 from saas_kit.auth import limits, services
 from saas_kit.auth.api.serializers import (
     ConfirmPasskeySerializer,
@@ -39,7 +40,7 @@ class OwnPasskeysView(AuthView, GenericApiView):
     serializer_class: Any = PasskeySerializer
 
     def get_queryset(self) -> Any:
-        return services.passkeys_of(self.actor)
+        return services.passkeys_of(self.actor).annotate(name=KT("data__name"))
 
     def require_proof(self) -> None:
         """Make sure that whoever has the session is the person: by their password, else by how new it is."""
@@ -57,6 +58,7 @@ class PasskeysView(ListModelMixin, OwnPasskeysView):
     required_permissions = {"get": Access.AUTHENTICATED, "post": Access.AUTHENTICATED}
     pagination_class = CursorPagination
     filter_backends = ApiViewSet.filter_backends
+    search_fields = ("name",)
     ordering_fields = ("created_at",)
     ordering = ("-id",)
     input_serializer_classes = {"post": PasskeyProofSerializer}
@@ -112,7 +114,7 @@ class ConfirmPasskeyView(AuthView, GenericApiView):
         return Response(answer, status=status.HTTP_201_CREATED)
 
 
-class PasskeyView(OwnPasskeysView):
+class PasskeyView(DestroyModelMixin, OwnPasskeysView):
     """A passkey of the caller."""
 
     required_permissions = {"delete": Access.AUTHENTICATED}
@@ -129,12 +131,20 @@ class PasskeyView(OwnPasskeysView):
 
     def delete(self, request: Request, **kwargs: Any) -> Response:
         """Remove a passkey of the caller."""
+        return self.destroy(request)
+
+    def get_object(self) -> Any:
         passkey = self.get_queryset().filter(data__credential__id=self.kwargs["id"]).first()
         if passkey is None:
             raise NotFound
+        return passkey
+
+    def hold(self, instance: Any) -> None:
+        services.hold_user(self.actor)
+
+    def perform_destroy(self, instance: Any) -> None:
         self.require_proof()
-        services.remove_passkey(passkey, actor=self.actor)
-        return Response(status=status.HTTP_204_NO_CONTENT)
+        services.remove_passkey(instance, actor=self.actor)
 
 
 class PasskeyOptionsView(AuthView, GenericApiView):
