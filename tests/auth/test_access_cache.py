@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -223,7 +224,7 @@ CHANGES: dict[str, tuple[Callable[[Scene], Any] | None, Callable[[Scene], Any]]]
     "auth.deactivate_user": (None, lambda s: services.deactivate_user(s.person, actor=None)),
     "auth.disable_totp": (
         give_totp,
-        lambda s: services.disable_totp(s.person, current_password=PASSWORD),
+        lambda s: services.disable_totp(s.person, actor=s.person),
     ),
     "auth.erase_user": (None, lambda s: services.erase_user(s.person, actor=None)),
     "auth.mark_verified": (None, verify),
@@ -375,7 +376,15 @@ WITHOUT_WRITES = {
                 "cancel_erasure",
             ),
             *("check_credentials", "check_passkey", "count_recovery_codes", "end_tokens", "export_user"),
-            *("find_token", "find_totp", "has_passkeys", "is_proof_due", "issue_token", "may_mail"),
+            *(
+                "find_token",
+                "find_totp",
+                "hold_user",
+                "has_passkeys",
+                "is_proof_due",
+                "issue_token",
+                "may_mail",
+            ),
             *("passkeys_of", "reencrypt_mfa_secrets", "register_erasure_step", "register_export_section"),
             *("renew_recovery_codes", "request_email_change", "request_password_reset", "require_password"),
             *("require_recent_sign_in", "resend_verification", "use_token", "validate_password"),
@@ -730,6 +739,102 @@ class TestOff:
         services.revoke_sessions(scene.person, actor=None)
 
         assert len(statements) == 1
+
+
+def _request(name: str, body: Any = None) -> Callable[[Scene, Any], int]:
+    """Return what sends a request as somebody: ``<person> <method> <path>``, with fields of the scene in the path."""
+    person, method, path = name.split(" ")
+
+    def send(s: Scene, client: Any) -> int:
+        url = "/api/v1/" + path.format(s=s)
+        token = s.tokens[person].access
+        answer = client.generic(
+            method,
+            url,
+            b"" if body is None else json.dumps(body(s) if callable(body) else body),
+            content_type="application/json",
+            headers={"Authorization": f"Bearer {token}"},
+        )
+        return int(answer.status_code)
+
+    return send
+
+
+# a request that changes what somebody may do or who they are, and what it is answered
+REQUESTS = {
+    "person PATCH auth/me/": ({"first_name": "Ada"}, 200),
+    "person POST auth/logout/": (None, 204),
+    "device POST auth/logout/all/": (None, 204),
+    "device POST auth/password/change/": (
+        {"current_password": PASSWORD, "new_password": OTHER_PASSWORD},
+        204,
+    ),
+    "owner POST organizations/{s.organization.pk}/members/": (
+        lambda s: {"user": _key_of(s.clerk), "role": "viewer"},
+        201,
+    ),
+    "owner PATCH organizations/{s.organization.pk}/members/{s.membership.pk}/": ({"role": "viewer"}, 200),
+    "owner DELETE organizations/{s.organization.pk}/members/{s.membership.pk}/": (None, 204),
+    "owner PATCH accounts/{s.account.pk}/members/{s.account_membership.pk}/": ({"role": "admin"}, 200),
+    "owner DELETE accounts/{s.account.pk}/members/{s.account_membership.pk}/": (None, 204),
+    "owner DELETE organizations/{s.organization.pk}/": (None, 204),
+    "owner DELETE accounts/{s.account.pk}/": (None, 204),
+}
+
+
+def _key_of(user: Any) -> Any:
+    return user.pk if isinstance(user.pk, int) else str(user.pk)
+
+
+@pytest.mark.hosts("full", "default_user")
+class TestRequests:
+    def test_i113_change_what_the_next_ones_are_answered(
+        self, make_scene: Callable[[], Scene], make_user: Callable[..., Any], client: Any, settings: Any
+    ) -> None:
+        """I113: after a request that changes something, everybody is answered as without the cache."""
+
+        def answers(s: Scene, *, cached: bool) -> Any:
+            settings.SAAS_KIT_AUTH_CACHE_ACCESS = cached
+            paths = ("auth/me/", "organizations/", "accounts/", f"organizations/{s.organization.pk}/")
+            found = [
+                (who, path, answer.status_code, answer.json())
+                for who, each in s.tokens.items()
+                for path in paths
+                for answer in [
+                    client.get(f"/api/v1/{path}", headers={"Authorization": f"Bearer {each.access}"})
+                ]
+            ]
+            settings.SAAS_KIT_AUTH_CACHE_ACCESS = True
+            return [
+                (who, path, status, {**body, "request_id": None, "instance": None})
+                for who, path, status, body in found
+            ]
+
+        for name, (body, status) in REQUESTS.items():
+            scene = make_scene()
+            scene.people["clerk"] = make_user(password=PASSWORD)
+            tenancy.add_account_member(scene.account, scene.clerk, "member", actor=None)
+            scene.tokens["clerk"] = services.open_session(scene.clerk)
+            warm(scene)
+            before = answers(scene, cached=True)
+
+            assert _request(name, body)(scene, client) == status, name
+
+            after = answers(scene, cached=True)
+            assert after == answers(scene, cached=False) != before, name
+
+    def test_take_no_statement_for_who_is_calling(self, scene: Scene, client: Any, settings: Any) -> None:
+        """Without the cache one statement loads the caller, with it none does; the rest is the same."""
+        warm(scene)
+        headers = {"Authorization": f"Bearer {scene.tokens['person'].access}"}
+        expected = {"permissions/": 1, "organizations/": 2, f"organizations/{scene.organization.pk}/": 2}
+
+        for cached in (False, True):
+            settings.SAAS_KIT_AUTH_CACHE_ACCESS = cached
+            for path, number in expected.items():
+                with CaptureQueriesContext(connection) as statements:
+                    assert client.get(f"/api/v1/{path}", headers=headers).status_code == 200
+                assert len(statements) == number - cached, path
 
 
 @pytest.mark.redis
