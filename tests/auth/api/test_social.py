@@ -19,6 +19,7 @@ from allauth.socialaccount.providers.github.views import GitHubOAuth2Adapter
 from allauth.socialaccount.providers.google import views as google
 from django.contrib.auth import get_user_model
 from django.core import mail
+from django.urls import resolve
 
 from saas_kit.audit.models import Event
 from saas_kit.auth import services
@@ -459,6 +460,11 @@ class TestOutage:
 
         assert_refused(sign_in(), 503, "unavailable")
         assert time.monotonic() - started < 2.5
+
+    @pytest.mark.parametrize("path", ["social/corp/", "social/corp/connect/"])
+    def test_does_not_hold_the_database(self, path):
+        """Where ATOMIC_REQUESTS is on, a slow provider must not keep a transaction open."""
+        assert resolve(f"/api/v1/auth/{path}").func._non_atomic_requests == {"default"}
 
     def test_a_secret_follows_no_redirect(self, sign_in, provider):
         provider.faults["/token"] = "redirect"
