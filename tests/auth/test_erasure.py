@@ -440,7 +440,8 @@ class TestCommand:
         assert OneTimeToken.objects.get().expires_at > now - timedelta(days=7)
 
 
-@pytest.mark.hosts("full", "default_user", "models_only")  # the others' people do not know since when they exist
+# the others' people do not know since when they exist
+@pytest.mark.hosts("full", "default_user", "models_only")
 class TestUnverified:
     @pytest.fixture(autouse=True)
     def _settings(self, settings):

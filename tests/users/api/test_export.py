@@ -13,6 +13,7 @@ from django.test.utils import CaptureQueriesContext
 from saas_kit.auth import services
 from saas_kit.auth.models import Session
 from saas_kit.teams.services import add_team_member
+from saas_kit.tenancy import scope
 from saas_kit.tenancy.services import delete_organization
 from tests.api_fixtures import ApiClient, World
 
@@ -120,6 +121,16 @@ def test_has_what_they_did_in_and_out_of_organizations(
     assert places["session.opened"] is None
     assert places["team_member.joined"] == str(world.a.organization.pk)
     assert not {"target_label", "changes"} & set(events["events"][0])
+
+
+def test_it_is_whole_whatever_the_scope(make_team_membership: Any) -> None:
+    """Also where the work at hand may touch no organization, as with a token that is bound to one that they left."""
+    person = make_team_membership().membership.user
+
+    with scope(()):
+        sections = services.export_user(person)["sections"]
+
+    assert [len(sections[each]) for each in ("memberships", "team_memberships")] == [1, 1]
 
 
 def test_is_limited(client_for: Callable[..., ApiClient], make_user: Any) -> None:
