@@ -235,9 +235,26 @@ class TestAdd:
         assert (response.status_code, errors_of(response)) == (400, [("credential", "invalid")])
         assert confirm(api, owner, token, Authenticator().create(options)).status_code == 201
 
+    def test_localhost_without_encryption_is_for_development(self, api, owner, settings):
+        settings.SAAS_KIT_AUTH_PASSKEY_RP_ID = "localhost"
+        authenticator = Authenticator(origin="http://localhost:3000")
+        token, options = begin(api, owner)
+        credential = authenticator.create(options)
+
+        assert confirm(api, owner, token, credential).status_code == 400
+        settings.DEBUG = True
+        assert confirm(api, owner, token, credential).status_code == 201
+
+        token, options = ask(api)
+        assert login(api, token, authenticator.get(options)).status_code == 200
+        settings.DEBUG = False
+        token, options = ask(api)
+        assert login(api, token, authenticator.get(options)).status_code == 401
+
     @pytest.mark.parametrize(
         "change",
         [
+            {3: -9},  # could be verified, and was not asked for
             {3: -999},
             {3: 0},
             {3: "ES256"},

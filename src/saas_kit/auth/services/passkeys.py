@@ -49,6 +49,13 @@ def passkeys_of(user: AbstractBaseUser) -> QuerySet[Any]:
     return passkeys
 
 
+def find_passkey(user: AbstractBaseUser, passkey_id: str) -> Any:
+    """Return the passkey of somebody that browsers know by an id; None where they have none such."""
+    # compared here, as a database takes not every text that may be in a path
+    found = (each for each in passkeys_of(user) if webauthn.credential_id(each) == passkey_id)
+    return next(found, None)
+
+
 @transaction.atomic
 def begin_passkey(user: AbstractBaseUser) -> tuple[str, dict[str, Any]]:
     """
@@ -110,15 +117,15 @@ def add_passkey(
         webauthn.complete_registration(token.data, answer)
     except webauthn.Refused as error:
         raise InvalidInput(field="credential") from error
-    present = list(passkeys_of(user))
-    if any(webauthn.credential_id(each) == answer["id"] for each in present):
+    if find_passkey(user, answer["id"]) is not None:
         raise InvalidInput(field="credential")
+    is_first = not passkeys_of(user).exists()
     use_token(token)
     passkey = webauthn.save(user, name, answer)
     caller.forget_parts(user)
     record("passkey.added", target=user, actor=actor, changes={"passkey": [None, name]})
     send_on_commit(signals.passkey_added, sender=type(passkey), user=user, passkey=passkey, actor=actor)
-    if not present:
+    if is_first:
         _tell_mfa(signals.mfa_enabled, user, actor)
     send(messages.PasskeyAdded(name=name), to=getattr(user, email_field()))
     return passkey, _first_recovery_codes(user)

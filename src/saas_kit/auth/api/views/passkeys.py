@@ -134,7 +134,7 @@ class PasskeyView(DestroyModelMixin, OwnPasskeysView):
         return self.destroy(request)
 
     def get_object(self) -> Any:
-        passkey = self.get_queryset().filter(data__credential__id=self.kwargs["id"]).first()
+        passkey = services.find_passkey(self.actor, self.kwargs["id"])
         if passkey is None:
             raise NotFound
         return passkey
