@@ -92,3 +92,22 @@ USERS = (
 )
 
 ALL = (*TENANCY, *TEAMS, *USERS)
+
+PUBLIC = {
+    "GET auth/jwks/": 200,
+    "GET auth/social/providers/": 200,
+    "POST auth/email/change/confirm/": 400,
+    "POST auth/email/resend/": 400,
+    "POST auth/email/verify/": 400,
+    "POST auth/login/": 400,
+    "POST auth/mfa/options/": 400,
+    "POST auth/mfa/verify/": 400,
+    "POST auth/passkeys/login/": 400,
+    "POST auth/passkeys/options/": 200,
+    "POST auth/password/reset/": 400,
+    "POST auth/password/reset/confirm/": 400,
+    "POST auth/refresh/": 400,
+    "POST auth/register/": 400,
+    "POST auth/social/{provider}/": 404,
+}
+"""What anybody may ask, and the answer to somebody who sends no body."""

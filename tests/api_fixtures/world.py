@@ -15,6 +15,9 @@ from tests.api_fixtures.rows import reference
 CANARY = "canary"
 """Part of every text of the other customer's."""
 
+NOT_OF_A_TENANT = {"accounts": "0", "passkeys": "0", "sessions": str(UUID(int=0)), "social": "nobody"}
+"""Keys for the paths of sign-in, of things that nobody has."""
+
 
 @dataclass(frozen=True)
 class Tenant:
@@ -30,10 +33,9 @@ class Tenant:
 
     def part(self, template: str, parameter: str) -> Any:
         """Return the object that a parameter of a path stands for."""
-        segments = template.split("/")
-        noun = segments[segments.index(f"{{{parameter}}}") - 1]
+        noun = _noun_of(template, parameter)
         if noun == "members":
-            noun = f"{segments[0]} members"
+            noun = f"{template.split('/', maxsplit=1)[0]} members"
         return {
             "accounts": self.account,
             "accounts members": self.account_membership,
@@ -47,9 +49,18 @@ class Tenant:
     def path(self, template: str, **replaced: Any) -> str:
         """Fill in the parameters of a path with this customer's objects, or with other keys."""
         for parameter in parameters_of(template):
-            key = replaced.get(parameter) or self.part(template, parameter).pk
+            if template.startswith("auth/"):
+                key = replaced.get(parameter) or NOT_OF_A_TENANT[_noun_of(template, parameter)]
+            else:
+                key = replaced.get(parameter) or self.part(template, parameter).pk
             template = template.replace(f"{{{parameter}}}", str(key))
         return template
+
+
+def _noun_of(template: str, parameter: str) -> str:
+    """Return the part of a path that says what a parameter is."""
+    segments = template.split("/")
+    return segments[segments.index(f"{{{parameter}}}") - 1]
 
 
 def parameters_of(template: str) -> list[str]:
