@@ -67,19 +67,25 @@ def matching_counter(secret: str, code: str, *, after: int) -> int | None:
     """
     Return the time step that a code of an authenticator app is for; None where it is for none that is accepted.
 
-    Codes of the neighbour steps are accepted too, as clocks differ and people type slowly; the host's
-    ``MFA_TOTP_TOLERANCE`` says how many.
+    Spaces and dashes in it do not matter, as apps show some. Codes of the neighbour steps are accepted too, as clocks
+    differ and people type slowly; the host's ``MFA_TOTP_TOLERANCE`` says how many.
 
     Args:
         after: The last step that was used. It and those before are not accepted again (RFC 6238, section 5.2).
     """
+    typed = without_separators(code).encode()
     present = int(time.time()) // app_settings.TOTP_PERIOD
     tolerance = getattr(settings, "MFA_TOTP_TOLERANCE", 1)  # without the setting allauth's own has none
     for counter in range(max(after + 1, present - tolerance), present + tolerance + 1):
         expected = format_hotp_value(hotp_value(secret, counter))
-        if hmac.compare_digest(expected.encode(), code.encode()):
+        if hmac.compare_digest(expected.encode(), typed):
             return counter
     return None
+
+
+def without_separators(code: str) -> str:
+    """Return a code without the spaces and dashes that people read it more easily by."""
+    return code.replace(" ", "").replace("-", "")
 
 
 def _fernet() -> MultiFernet:

@@ -44,7 +44,7 @@ if apps.is_installed("allauth.mfa"):
     from allauth.mfa.totp.internal.auth import generate_totp_secret
     from allauth.mfa.utils import decrypt, encrypt
 
-    from saas_kit.auth.mfa import matching_counter
+    from saas_kit.auth.mfa import matching_counter, without_separators
 
 MAX_ATTEMPTS = 5
 """Wrong codes after which a sign-in has to begin anew."""
@@ -275,7 +275,6 @@ def _find_enrollment(user: AbstractBaseUser) -> OneTimeToken:
 @sensitive_variables("code")
 def _use_code(user: AbstractBaseUser, code: str) -> bool:
     """Take a code if it is right, so that it is not accepted again."""
-    code = code.replace(" ", "").replace("-", "")
     rows = _of(user, "totp", "recovery_codes").select_for_update(no_key=True)
     by_type = {row.type: row for row in rows.order_by("pk")}
     totp = by_type.get("totp")
@@ -301,7 +300,8 @@ def _use_totp(row: Any, code: str) -> bool:
 @sensitive_variables("code")
 def _use_recovery_code(user: AbstractBaseUser, row: Any, code: str) -> bool:
     codes = RecoveryCodes(row)
-    if not codes.validate_code(code):
+    is_as_it_was_given = "migrated_codes" in row.data  # by what a host had before, in whatever form
+    if not codes.validate_code(code if is_as_it_was_given else without_separators(code)):
         return False
     codes.instance.record_usage()
     remaining = len(codes.get_unused_codes())
