@@ -103,7 +103,7 @@ def _key_ring(
         )
     for number, text in enumerate(fallbacks):
         previous += _read(f"SAAS_KIT_AUTH_SIGNING_KEY_FALLBACKS[{number}]", text, secret_keys)
-    return KeyRing(current, {key.id: key for key in (*reversed(previous), current)})
+    return KeyRing(current, {key.id: key for key in (current, *previous)})
 
 
 def _read(name: str, text: str, secret_keys: tuple[str | bytes, ...]) -> list[Key]:
