@@ -182,11 +182,13 @@ class TestEnrollment:
 
     def test_of_somebody_else_is_of_no_use(self, make_person):
         ann, bob = make_person(email_verified=True), make_person(email_verified=True)
+        own = AuthenticatorApp(services.begin_totp(bob).secret)
         app = AuthenticatorApp(services.begin_totp(ann).secret)
 
-        with pytest.raises(EnrollmentNotStarted):
+        with pytest.raises(InvalidCode):
             services.confirm_totp(bob, app.code())
         assert not has_mfa(bob)
+        assert services.confirm_totp(bob, own.code())
 
     def test_there_is_one_app(self, make_protected):
         protected = make_protected()
