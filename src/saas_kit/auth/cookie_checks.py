@@ -66,8 +66,8 @@ def check_same_site_cookies(**kwargs: object) -> list[CheckMessage]:
     return [
         CheckWarning(
             'SAAS_KIT_AUTH_COOKIE_SAMESITE is "None": requests that any other site causes bear the tokens.',
-            hint='Serve the front end from the site of the API, and set SAAS_KIT_AUTH_COOKIE_SAMESITE = "Lax". Where it '
-            "is on another site, put saas_kit_auth.W013 into SILENCED_SYSTEM_CHECKS.",
+            hint='Serve the front end from the site of the API, and set SAAS_KIT_AUTH_COOKIE_SAMESITE = "Lax". Where '
+            "it is on another site, put saas_kit_auth.W013 into SILENCED_SYSTEM_CHECKS.",
             id="saas_kit_auth.W013",
         )
     ]

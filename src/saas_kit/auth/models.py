@@ -130,9 +130,7 @@ def has_fingerprint(user: AbstractBaseUser, fingerprint: str) -> bool:
 
 def _password_fingerprints(user: AbstractBaseUser) -> list[str]:
     """Return the fingerprints of somebody's present password, with the present and each previous SECRET_KEY."""
-    return [
-        password_fingerprint(user, key) for key in (settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS)
-    ]
+    return [password_fingerprint(user, key) for key in (settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS)]
 
 
 class SessionQuerySet(WatchedQuerySet["Session"]):

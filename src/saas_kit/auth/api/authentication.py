@@ -25,8 +25,8 @@ class SessionTokenAuthentication(BaseAuthentication):
     """
     Takes ``Authorization: Bearer <access token>``; ``request.auth`` is the session.
 
-    Where ``SAAS_KIT_AUTH_COOKIES`` is on, a request without that header may bring the token as a cookie, and then has to
-    pass Django's CSRF check.
+    Where ``SAAS_KIT_AUTH_COOKIES`` is on, a request without that header may bring the token as a cookie, and then has
+    to pass Django's CSRF check.
 
     The session, the person and what decisions need to know of them are found in one step (see
     ``saas_kit.auth.access_cache``), so that a session that has ended, and a person who was deactivated or has another
