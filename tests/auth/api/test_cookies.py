@@ -105,7 +105,9 @@ class TestSignIn:
 
     def test_i77_m5_who_does_not_ask_gets_none(self, person):
         """I77: the transport is the client's choice; other clients see no cookie at all."""
-        response = Browser()("post", "login/", {"email": getattr(person, email_field()), "password": PASSWORD})
+        response = Browser()(
+            "post", "login/", {"email": getattr(person, email_field()), "password": PASSWORD}
+        )
 
         assert response.json()["access"]
         assert not response.cookies
