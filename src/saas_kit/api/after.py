@@ -26,4 +26,5 @@ def after_response(response: HttpResponseBase, work: Callable[[], object]) -> No
         except Exception:
             logger.exception("What was to be done after a response failed.")
 
-    response._resource_closers.append(run)  # what Django runs in close(); it has no public door
+    # what Django runs in close(); it has no public door
+    response._resource_closers.append(run)  # type: ignore[attr-defined]

@@ -12,7 +12,7 @@ from saas_kit.auth.conf import AuthSettings
 
 def check_rate_limits(**kwargs: object) -> list[CheckMessage]:
     """E010: a limit that cannot be read would fail at the first attempt."""
-    found = []
+    found: list[CheckMessage] = []
     for name, rate in AuthSettings.RATE_LIMITS.items():
         if name not in limits.DEFAULTS:
             fault = f"there is no limit {name!r}; there are {', '.join(sorted(limits.DEFAULTS))}"

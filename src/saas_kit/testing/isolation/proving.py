@@ -10,13 +10,15 @@ from itertools import count
 from typing import Any
 from uuid import uuid4
 
+from django.apps import apps
 from django.core.cache import caches
 from django.test.utils import override_settings
 from django.urls import clear_url_caches, get_resolver
 
+from saas_kit.auth import limits
 from saas_kit.tenancy import unscoped
 from saas_kit.testing.isolation.bodies import Bodies
-from saas_kit.testing.isolation.kit import kit_bodies
+from saas_kit.testing.isolation.kit import with_kit
 from saas_kit.testing.isolation.member_probes import probe_body
 from saas_kit.testing.isolation.oracle import Oracle
 from saas_kit.testing.isolation.others import probe_others
@@ -47,6 +49,7 @@ def prove(proof: IsolationProof | None = None) -> Report:
         stack.enter_context(unscoped(reason="the isolation prover looks at every row"))
         forget_caches = stack.enter_context(_own_caches())
         document, routes = read_document(proof.urlconf), discover(proof.urlconf, proof.prefix)
+        proof = with_kit(proof, routes)
         stack.enter_context(undone(_aliases()))
         world = World(proof)
         for label, why in world.unmade.items():
@@ -76,11 +79,10 @@ def assert_api_isolated(proof: IsolationProof | None = None, **overrides: Any) -
 
 def _run(proof: IsolationProof, oracle: Oracle, routes: list[Route], document: dict[str, Any]) -> None:
     twins = Twins(proof, oracle.world, oracle.send, routes)
-    named = kit_bodies()
     reads: list[tuple[Twin, dict[str, Shape]]] = []
     for route in routes:
         bodies = Bodies(route, body_shape(route, document), body_examples(route, document), oracle.world.a)
-        twin = twins.find(route, bodies, named)
+        twin = twins.find(route, bodies)
         if not twin.is_there:
             continue
         shapes = query_shapes(route, document)
@@ -122,6 +124,10 @@ def _settings(proof: IsolationProof) -> Iterator[None]:
         "PASSWORD_HASHERS": ["django.contrib.auth.hashers.MD5PasswordHasher"],
         # a slow machine must not outlive its tokens
         "SAAS_KIT_AUTH_ACCESS_TOKEN_LIFETIME": timedelta(days=1),
+        # one caller asks more often than people do
+        "SAAS_KIT_AUTH_RATE_LIMITS": dict.fromkeys(limits.DEFAULTS)
+        if apps.is_installed("saas_kit.auth")
+        else {},
     }
     get_resolver().url_patterns  # noqa: B018 - the host's modules are loaded in the host's own order
     if proof.urlconf is not None:

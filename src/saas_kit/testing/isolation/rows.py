@@ -110,7 +110,7 @@ class Belongings:
         for label, key in self.rows:
             self._keys.setdefault(label, set()).add(key)
         self._places = {_plain(place) for place in places}
-        self._marks = marks_of(self.rows, besides={key: after[key] for key in before})
+        self._marks = marks_of(self.rows, besides={key: after[key] for key in before if key in after})
 
     @property
     def marks(self) -> frozenset[str]:

@@ -70,9 +70,9 @@ class Twins:
         self._routes = routes
         self._reads: dict[str, Twin] = {}
 
-    def find(self, route: Route, bodies: Bodies, named_bodies: Any) -> Twin:
+    def find(self, route: Route, bodies: Bodies) -> Twin:
         """Return the permitted twin of a route."""
-        given = by_route(self._proof.bodies, route.label) or named_bodies.get(route.name)
+        given = by_route(self._proof.bodies, route.label)
         best: Twin | None = None
         for call, prepare in islice(self._attempts(route, bodies, given), _MOST_TRIES):
             answer = self._send(call, prepare)
