@@ -245,6 +245,18 @@ class TestSignIn:
         used_at = services.passkeys_of(person).get().last_used_at
         assert timezone.now() - used_at < timedelta(minutes=1)
 
+    def test_i59_somebody_deactivated_uses_none(self, make_person):
+        person = make_person()
+        authenticator = enroll(person)
+        services.deactivate_user(person, actor=None)
+
+        with pytest.raises(InvalidCredentials):
+            sign_in(authenticator)
+        assert services.passkeys_of(person).get().last_used_at is None
+
+        type(person).objects.update(is_active=True)
+        assert sign_in(authenticator) == person
+
     def test_an_authenticator_may_not_count(self, make_person):
         """Those of phones answer zero for ever, as a passkey that is synchronized has no one count."""
         authenticator = enroll(make_person(), Authenticator(step=0))
