@@ -107,7 +107,7 @@ class TestClaim:
         signed_in.session.refresh_from_db()
         assert not ada.has_usable_password()
         assert not ada.check_password(PASSWORD)
-        assert not signed_in.session.is_live
+        assert signed_in.session.revoked_at is not None
         assert links() == []
         assert not OneTimeToken.objects.filter(ended_at=None).exists()
         assert Event.objects.filter(action="user.claimed", target_id=str(ada.pk)).count() == 1
