@@ -143,7 +143,8 @@ class ApiSchema(AutoSchema):
             *super().get_override_parameters(),
             *getattr(self.view, "extra_parameters", {}).get(self._action, ()),
         ]
-        if isinstance(self.view, ViewSetMixin) and self._required() is not Access.PUBLIC:
+        is_a_tenants = not getattr(self.view, "needs_no_organization", False)
+        if isinstance(self.view, ViewSetMixin) and is_a_tenants and self._required() is not Access.PUBLIC:
             parameters += _collection_headers
         if 412 in self._error_statuses():
             parameters.append(_IF_MATCH)
@@ -199,6 +200,27 @@ class ApiSchema(AutoSchema):
             serializers=[declared[self._action], *others],
             resource_type_field_name=None,
         )
+
+    def _get_examples(
+        self, serializer: Any, direction: Any, media_type: Any, status_code: Any = None, extras: Any = None
+    ) -> dict[str, Any]:
+        shapes = (
+            serializer.serializers if isinstance(serializer, PolymorphicProxySerializer) else [serializer]
+        )
+        found: dict[str, Any] = {}
+        for number, shape in enumerate(shapes):
+            shown = shape() if isinstance(shape, type) else shape
+            examples = super()._get_examples(  # type: ignore[no-untyped-call]
+                shown, direction, media_type, status_code, extras
+            )
+            # those of several shapes may have one name
+            found |= {f"{name}{number or ''}": value for name, value in examples.items()}
+        return found
+
+    def get_auth(self) -> list[dict[str, Any]]:
+        ways: list[dict[str, Any]] = super().get_auth()
+        # who is signed in is known there, and need not be
+        return [*ways, {}] if ways and self._required() is Access.PUBLIC else ways
 
     def _error_statuses(self) -> list[int]:
         statuses = {405, 406, 429, 503, *getattr(self.view, "extra_errors", {}).get(self._action, ())}
