@@ -17,6 +17,7 @@ pytestmark = pytest.mark.django_db
 
 EMAIL_BACKEND = "saas_kit.auth.backends.EmailBackend"
 ALLAUTH_BACKEND = "allauth.account.auth_backends.AuthenticationBackend"
+WITH_MORE_OF_ALLAUTH = pytest.mark.hosts("full", "default_user", "custom_organization")
 REDIS = {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": "redis://127.0.0.1:6379/0"}
 UNSHARED_CACHES = [
     {"BACKEND": f"django.core.cache.backends.{name}", "LOCATION": "somewhere"}
@@ -63,20 +64,45 @@ def test_a_host_that_is_set_up_has_nothing_to_hear():
             EMAIL_BACKEND,
             False,
         ),
-        (
+        pytest.param(
             {"SOCIALACCOUNT_ADAPTER": "allauth.socialaccount.adapter.DefaultSocialAccountAdapter"},
             "W007",
             "saas_kit.auth.social_adapter.SocialAccountAdapter",
             False,
+            marks=WITH_MORE_OF_ALLAUTH,
         ),
         *(
             ({"SAAS_KIT_AUTH_PASSKEY_RP_ID": domain}, "E030", 'SAAS_KIT_AUTH_PASSKEY_RP_ID = "', False)
             for domain in ("https://app.example.com", "app.example.com:443", "example.org", "App.example.com")
         ),
-        ({"SAAS_KIT_EMAIL_FRONTEND_URL": ""}, "E030", 'SAAS_KIT_AUTH_PASSKEY_RP_ID = "', False),
-        ({"SAAS_KIT_EMAIL_FRONTEND_URL": "http://app.example.com"}, "E030", "webauthn", False),
-        ({"MFA_WEBAUTHN_ALLOW_INSECURE_ORIGIN": True}, "E031", "Remove MFA_WEBAUTHN_ALLOW", False),
-        ({"SOCIALACCOUNT_QUERY_EMAIL": False}, "W008", "SOCIALACCOUNT_QUERY_EMAIL = True", False),
+        pytest.param(
+            {"SAAS_KIT_EMAIL_FRONTEND_URL": ""},
+            "E030",
+            'SAAS_KIT_AUTH_PASSKEY_RP_ID = "',
+            False,
+            marks=WITH_MORE_OF_ALLAUTH,
+        ),
+        pytest.param(
+            {"SAAS_KIT_EMAIL_FRONTEND_URL": "http://app.example.com"},
+            "E030",
+            "webauthn",
+            False,
+            marks=WITH_MORE_OF_ALLAUTH,
+        ),
+        pytest.param(
+            {"MFA_WEBAUTHN_ALLOW_INSECURE_ORIGIN": True},
+            "E031",
+            "Remove MFA_WEBAUTHN_ALLOW",
+            False,
+            marks=WITH_MORE_OF_ALLAUTH,
+        ),
+        pytest.param(
+            {"SOCIALACCOUNT_QUERY_EMAIL": False},
+            "W008",
+            "SOCIALACCOUNT_QUERY_EMAIL = True",
+            False,
+            marks=WITH_MORE_OF_ALLAUTH,
+        ),
         ({"SAAS_KIT_AUTH_ACCESS_TOKEN_LIFETIME": timedelta(hours=1)}, "W003", "timedelta(minutes=5)", True),
         ({"SAAS_KIT_AUTH_SIGNING_KEY": django_settings.SECRET_KEY}, "W002", "Remove it", True),
         ({"SAAS_KIT_AUTH_SIGNING_KEY_FALLBACKS": [django_settings.SECRET_KEY]}, "W002", "Remove it", True),

@@ -217,7 +217,9 @@ class TestIds:
         }
         assert not any(first in digest for digest in digests)
 
-    @pytest.mark.parametrize(("key", "algorithm"), [(OLD, "HS256"), (PRIVATE["ES256"], "ES256")])
+    @pytest.mark.parametrize(
+        ("key", "algorithm"), [(OLD, "HS256"), (PRIVATE["ES256"], "ES256")], ids=["HS256", "ES256"]
+    )
     def test_the_repr_tells_no_secret(self, use, key, algorithm):
         use(key, algorithm=algorithm)
 
@@ -262,7 +264,11 @@ class TestRefused:
         assert not key or key not in str(caught.value)
         assert caught.value.__cause__ is None
 
-    @pytest.mark.parametrize("fallback", [SMALL, public_pem(SMALL), LOCKED, PUBLIC["RS256"][:100], "short"])
+    @pytest.mark.parametrize(
+        "fallback",
+        [SMALL, public_pem(SMALL), LOCKED, PUBLIC["RS256"][:100], "short"],
+        ids=["small", "small public", "locked", "half", "short"],
+    )
     def test_a_bad_fallback_is_named(self, use, fallback):
         use(NEW, OLD, fallback)
 

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 from allauth.account.models import EmailAddress
-from allauth.socialaccount.models import SocialAccount
+from django.apps import apps
 from django.contrib.auth import get_user_model
 from django.core import mail
 
@@ -17,6 +17,9 @@ from saas_kit.auth.models import OneTimeToken, Purpose, Session
 from saas_kit.auth.providers import Identity
 from tests.auth.conftest import PASSWORD
 from tests.auth.social import verify_address
+
+if apps.is_installed("allauth.socialaccount"):
+    from allauth.socialaccount.models import SocialAccount
 
 pytestmark = [pytest.mark.django_db, pytest.mark.hosts("full", "default_user", "custom_organization")]
 

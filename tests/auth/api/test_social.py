@@ -13,10 +13,7 @@ from typing import Any
 import jwt
 import pytest
 from allauth.account.models import EmailAddress
-from allauth.mfa.models import Authenticator
-from allauth.socialaccount.models import SocialAccount, SocialApp, SocialToken
-from allauth.socialaccount.providers.github.views import GitHubOAuth2Adapter
-from allauth.socialaccount.providers.google import views as google
+from django.apps import apps
 from django.contrib.auth import get_user_model
 from django.core import mail
 from django.urls import resolve
@@ -28,6 +25,12 @@ from saas_kit.auth.models import OneTimeToken, Session
 from tests.auth.conftest import PASSWORD
 from tests.auth.openid_provider import CLIENT_ID, CLIENT_SECRET, private_key, public_pem
 from tests.auth.social import ADA, REDIRECT_URI, VERIFIER, provider, running_provider, verify_address
+
+if apps.is_installed("allauth.socialaccount"):
+    from allauth.mfa.models import Authenticator
+    from allauth.socialaccount.models import SocialAccount, SocialApp, SocialToken
+    from allauth.socialaccount.providers.github.views import GitHubOAuth2Adapter
+    from allauth.socialaccount.providers.google import views as google
 
 __all__ = ["provider", "running_provider"]
 
