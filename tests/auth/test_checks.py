@@ -72,7 +72,13 @@ def test_a_host_that_is_set_up_has_nothing_to_hear():
             marks=WITH_MORE_OF_ALLAUTH,
         ),
         *(
-            ({"SAAS_KIT_AUTH_PASSKEY_RP_ID": domain}, "E030", 'SAAS_KIT_AUTH_PASSKEY_RP_ID = "', False)
+            pytest.param(
+                {"SAAS_KIT_AUTH_PASSKEY_RP_ID": domain},
+                "E030",
+                'SAAS_KIT_AUTH_PASSKEY_RP_ID = "',
+                False,
+                marks=WITH_MORE_OF_ALLAUTH,
+            )
             for domain in ("https://app.example.com", "app.example.com:443", "example.org", "App.example.com")
         ),
         pytest.param(

@@ -84,7 +84,9 @@ def _effect(before: dict[str, Any], after: dict[str, Any]) -> dict[str, Any]:
                 if old is not None and old[column] == value:
                     continue
                 assert value not in (TIME, TIME.isoformat()), column
-                is_anew = column in (own_key, "password") or isinstance(value, datetime)
+                is_anew = column in (own_key, "password", "password_fingerprint", "token_hash") or isinstance(
+                    value, datetime
+                )
                 is_anew = is_anew or (column.endswith("_id") and value in made)
                 effect[f"{label} {'new' if old is None else key} {column}"] = "anew" if is_anew else value
     for label, table in before.items():

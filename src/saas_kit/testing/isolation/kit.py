@@ -149,12 +149,6 @@ def _enrolment_body(side: Any) -> Any:
     return {"code": format_hotp_value(hotp_value(secret, max(yield_hotp_counters_from_time())))}
 
 
-def _prepare_passkey(side: Any) -> None:
-    from saas_kit.auth.services import mark_verified  # noqa: PLC0415
-
-    mark_verified(side.owner)
-
-
 _BODIES: Mapping[str, Callable[[Any], Any]] = {
     "POST auth-login": _login_body,
     "POST auth-refresh": _refresh_body,
@@ -166,20 +160,20 @@ _BODIES: Mapping[str, Callable[[Any], Any]] = {
     "POST auth-mfa-verify": _second_factor_body,
     "DELETE auth-mfa-totp": _password_body,
     "POST auth-mfa-totp-confirm": _enrolment_body,
-    "POST auth-mfa-passkeys": _password_body,
 }
 """By method and name of the URL pattern, bodies that nobody can guess."""
 
 _PREPARATIONS: Mapping[str, Callable[[Any], None]] = {
     "POST auth-mfa-totp": _prepare_enrolment,
     "POST auth-mfa-totp-confirm": _prepare_enrolment,
-    "POST auth-mfa-passkeys": _prepare_passkey,
 }
 
 _DEVICE = "it takes an authenticator's own signature"
 _PROVIDER = "it takes a provider's own answer"
 _UNEXERCISED: Mapping[str, str] = {
+    "GET auth-me-export": "it says when it was made",
     "POST auth-mfa-options": _DEVICE,
+    "POST auth-mfa-passkeys": _DEVICE,
     "POST auth-mfa-passkeys-confirm": _DEVICE,
     "DELETE auth-mfa-passkey": _DEVICE,
     "POST auth-passkeys-login": _DEVICE,

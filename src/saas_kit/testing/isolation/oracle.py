@@ -7,9 +7,11 @@ elsewhere that has come to point at one; an answer that differs from the answer 
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 from urllib.parse import quote_plus
 
 from saas_kit.testing.isolation.calls import Answer, Call
@@ -22,6 +24,7 @@ from saas_kit.testing.isolation.world import World
 _UUIDS = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 _TIMES = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d[^\"',\s]*")
 _TOKENS = re.compile(r"[A-Za-z0-9_-]{16,}\.[A-Za-z0-9_-]{16,}(?:\.[A-Za-z0-9_-]+)?")
+_LONG = 4
 
 
 @dataclass(frozen=True)
@@ -151,9 +154,11 @@ class Oracle:
 
 def neutral(tried: Tried) -> str:
     """Return an answer's body without what the caller sent and without what differs each time."""
-    text = tried.answer.text
-    for value in sorted(tried.call.sent(), key=len, reverse=True):
-        if len(value) >= 4:
+    sent = tried.call.sent()
+    data = tried.answer.data
+    text = tried.answer.text if data is None else json.dumps(_without(data, sent))
+    for value in sorted(sent, key=len, reverse=True):
+        if len(value) >= _LONG:  # shorter ones are in many words by chance
             for form in {value, value.replace("-", ""), quote_plus(value), value.lower()}:
                 text = text.replace(form, "<sent>")
     if tried.answer.request_id:
@@ -162,3 +167,12 @@ def neutral(tried: Tried) -> str:
         text = _TOKENS.sub("<token>", text)
         text = _UUIDS.sub("<uuid>", text)
     return _TIMES.sub("<time>", text) if tried.call.method != "GET" else text
+
+
+def _without(data: Any, values: set[str]) -> Any:
+    """Return data in which what is one of some values is not told from another."""
+    if isinstance(data, dict):
+        return {name: _without(value, values) for name, value in data.items()}
+    if isinstance(data, list):
+        return [_without(value, values) for value in data]
+    return "<sent>" if str(data) in values else data
