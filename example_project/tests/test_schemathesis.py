@@ -26,6 +26,7 @@ from hypothesis import HealthCheck, settings
 
 from projects.demo import load_demo
 from projects.models import Project
+from saas_kit.auth.limits import DEFAULTS
 from saas_kit.auth.services import create_user, open_session
 from saas_kit.teams.models import Team, TeamMembership
 from saas_kit.tenancy import unscoped
@@ -42,7 +43,37 @@ CHECKS = [
 ]
 OWNER, MEMBER, STRANGER = "ada@acme.example", "edsger@acme.example", "stranger@example.com"
 
-schema = schemathesis.openapi.from_dict(SchemaGenerator().get_schema(request=None, public=True))
+PASSWORD = "analytical engine 1843"
+
+LINKS: dict[str, dict[str, dict[str, Any]]] = {
+    "auth/login/": {
+        "refresh": {
+            "operationId": "auth_refresh_post",
+            "requestBody": {"refresh": "$response.body#/refresh"},
+        },
+        "finish": {
+            "operationId": "auth_mfa_verify_post",
+            "requestBody": {"mfa_token": "$response.body#/mfa_token", "code": "000000"},
+        },
+    },
+    "auth/refresh/": {
+        "again": {"operationId": "auth_refresh_post", "requestBody": {"refresh": "$response.body#/refresh"}},
+    },
+    "auth/mfa/totp/": {
+        "confirm": {"operationId": "auth_mfa_totp_confirm_post", "requestBody": {"code": "000000"}},
+    },
+}
+"""How what one operation of sign-in answers goes into the next."""
+
+
+def _with_links(document: dict[str, Any]) -> dict[str, Any]:
+    for path, links in LINKS.items():
+        document["paths"][f"/api/v1/{path}"]["post"]["responses"]["200"]["links"] = links
+    return document
+
+
+_document = SchemaGenerator().get_schema(request=None, public=True)
+schema = schemathesis.openapi.from_dict(_with_links(_document))
 schema.app = get_wsgi_application()
 
 # Things that there are, by what the document calls their ids.
@@ -55,6 +86,7 @@ def demo(django_db_setup: None, django_db_blocker: Any) -> Iterator[None]:
     """The demo's data, for all tests here; what a test does to it is undone."""
     hashers = django_settings.PASSWORD_HASHERS
     django_settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+    django_settings.SAAS_KIT_AUTH_RATE_LIMITS = dict.fromkeys(DEFAULTS)  # else most answers are 429
     with django_db_blocker.unblock():
         load_demo()
         create_user(email=STRANGER, password=None)
@@ -62,6 +94,7 @@ def demo(django_db_setup: None, django_db_blocker: Any) -> Iterator[None]:
         yield
         call_command("flush", verbosity=0, interactive=False)
     django_settings.PASSWORD_HASHERS = hashers
+    del django_settings.SAAS_KIT_AUTH_RATE_LIMITS
 
 
 @pytest.fixture(autouse=True)
@@ -98,6 +131,41 @@ def headers(request: pytest.FixtureRequest, db: None) -> dict[str, str]:
 def test_answers_are_declared(case: Any, headers: dict[str, str]) -> None:
     _refer_to_known(case)
     case.call_and_validate(headers=headers, checks=CHECKS)
+
+
+def test_sign_in_by_links(db: None) -> None:
+    """Chains of calls, each made of what the one before answered, find no answer that is not declared."""
+    owner = get_user_model().objects.get(email=OWNER)
+    owner.set_password(PASSWORD)
+    owner.save()
+    reached = set()
+
+    class SignIn(schema.include(path_regex="/auth/").as_state_machine()):  # type: ignore[misc]
+        def setup(self) -> None:
+            self.bearer = {"Authorization": f"Bearer {open_session(owner).access}"}
+
+        def before_call(self, case: Any) -> None:
+            if case.operation.path.endswith("/auth/login/") and isinstance(case.body, dict):
+                case.body |= {"email": OWNER, "password": PASSWORD}
+
+        def get_call_kwargs(self, case: Any) -> dict[str, Any]:
+            return {"headers": self.bearer}
+
+        def validate_response(self, response: Any, case: Any, **kwargs: Any) -> None:
+            reached.add((case.operation.path.removeprefix("/api/v1/"), response.status_code))
+            case.validate_response(response, headers=self.bearer, checks=CHECKS)
+
+    SignIn.run(
+        settings=settings(
+            max_examples=EXAMPLES or 10,
+            stateful_step_count=8,
+            derandomize=not EXAMPLES,
+            database=None,
+            deadline=None,
+            suppress_health_check=list(HealthCheck),
+        )
+    )
+    assert {("auth/login/", 200), ("auth/refresh/", 200)} <= reached, reached
 
 
 def _refer_to_known(case: Any) -> None:
