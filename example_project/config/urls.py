@@ -9,7 +9,12 @@ from drf_spectacular.views import SpectacularAPIView, SpectacularRedocView, Spec
 
 from projects.api.urls import router as projects_router
 from projects.api.views import OrganizationWithProjectsViewSet
+from saas_kit.auth.forms import AdminSignInForm
 from saas_kit.urls import router as kit_router
+
+# limits guessing, and asks for the second factor
+admin.site.login_form = AdminSignInForm
+admin.site.login_template = "saas_kit_auth/admin/login.html"
 
 api = [
     path("", include(projects_router.urls)),

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from types import SimpleNamespace
+from types import ModuleType, SimpleNamespace
 
 import pytest
 from django.apps import apps
 from django.conf import settings as django_settings
+from django.contrib import admin
+from django.contrib.admin.forms import AdminAuthenticationForm
 from django.core.checks import run_checks
+from django.urls import path
 
-from saas_kit.auth import checks
+from saas_kit.auth import admin_checks, checks
+from saas_kit.auth.forms import AdminSignInForm
 from tests.auth.keys import PRIVATE, PUBLIC
 
 pytestmark = pytest.mark.django_db
@@ -226,6 +230,46 @@ def test_w006_secrets_of_authenticator_apps_in_clear(settings):
 
     settings.MFA_ADAPTER = "saas_kit.auth.mfa.MFAAdapter"
     assert checks.check_mfa_adapter() == []
+
+
+@pytest.mark.hosts("full", "default_user", "custom_organization")
+@pytest.mark.parametrize(
+    ("form", "routed", "expected"),
+    [
+        (None, True, 1),
+        (AdminAuthenticationForm, True, 1),
+        (AdminSignInForm, True, 0),
+        (type("OwnForm", (AdminSignInForm,), {}), True, 0),
+        (None, False, 0),
+    ],
+)
+def test_w014_an_admin_that_lets_passwords_be_guessed(settings, monkeypatch, form, routed, expected):
+    """I60, I64: an admin that is routed has the kit's form, or one that derives from it; for deployment."""
+    monkeypatch.setattr(admin.site, "login_form", form)
+    if not routed:
+        settings.ROOT_URLCONF = "tests.hosts.models_only.urls"
+
+    found = [m for m in run_checks(include_deployment_checks=True) if m.id == "saas_kit_auth.W014"]
+
+    assert len(found) == expected
+    assert all("admin.site.login_form = AdminSignInForm" in message.hint for message in found)
+    assert "saas_kit_auth.W014" not in ids(run_checks())
+
+
+@pytest.mark.hosts("full", "default_user", "custom_organization")
+def test_w014_is_about_the_admins_that_are_routed(settings, monkeypatch):
+    """A host's own site is named where it is in the URLs, and the default one is not where it is not."""
+    monkeypatch.setattr(admin.site, "login_form", None)
+    own = admin.AdminSite(name="office")
+    urls = ModuleType("urls_of_an_office")
+    urls.urlpatterns = [path("office/", own.urls)]
+    settings.ROOT_URLCONF = urls
+
+    (message,) = admin_checks.check_admin_sign_in()
+    assert "'office'" in message.msg
+
+    own.login_form = AdminSignInForm
+    assert admin_checks.check_admin_sign_in() == []
 
 
 def test_e002_apps_that_are_missing(monkeypatch):

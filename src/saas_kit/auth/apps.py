@@ -18,6 +18,7 @@ class AuthConfig(KitAppConfig):
         from saas_kit.auth import (
             access_cache,
             access_cache_checks,
+            admin_checks,
             checks,
             cookie_checks,
             limit_checks,
@@ -45,5 +46,6 @@ class AuthConfig(KitAppConfig):
             *limit_checks.DEPLOY,
             *cookie_checks.DEPLOY,
             *access_cache_checks.DEPLOY,
+            *admin_checks.DEPLOY,
         ):
             register(check, Tags.security, deploy=True)

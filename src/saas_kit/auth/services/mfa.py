@@ -125,6 +125,31 @@ def finish_sign_in(
     return user  # type: ignore[no-any-return]
 
 
+@sensitive_variables("code")
+def check_code(user: AbstractBaseUser, code: str) -> None:
+    """
+    Make sure that somebody who proved a first factor elsewhere has the second one too; the code is used up.
+
+    A failed attempt is recorded although an error is raised, unless the caller's own transaction is rolled back by it.
+
+    Args:
+        code: Of the authenticator app, or a recovery code.
+
+    Raises:
+        InvalidCode: The code is not right, or was used before.
+        RateLimited: There were too many attempts.
+        Unavailable: Attempts cannot be counted right now.
+    """
+    limits.count("mfa", str(user.pk))
+    with transaction.atomic():
+        is_right = _use_code(user, code)
+        if not is_right:
+            record("mfa.failed", target=user, actor=None)
+    if not is_right:
+        raise InvalidCode
+    limits.take_back("mfa", str(user.pk))
+
+
 @transaction.atomic
 def begin_totp(user: AbstractBaseUser) -> Enrollment:
     """
