@@ -141,7 +141,14 @@ def load_demo() -> None:
 
 def _add_staff() -> None:
     if not get_user_model().objects.filter(email=STAFF).exists():
-        create_user(email=STAFF, password=PASSWORD, first_name="Pat", is_staff=True, is_superuser=True)
+        create_user(
+            email_verified=True,
+            email=STAFF,
+            password=PASSWORD,
+            first_name="Pat",
+            is_staff=True,
+            is_superuser=True,
+        )
 
 
 def _add_person(person: Person) -> Any:
@@ -149,7 +156,9 @@ def _add_person(person: Person) -> Any:
     if known is not None:
         return known
     first_name, _, last_name = person.name.partition(" ")
-    return create_user(email=person.email, password=PASSWORD, first_name=first_name, last_name=last_name)
+    return create_user(
+        email_verified=True, email=person.email, password=PASSWORD, first_name=first_name, last_name=last_name
+    )
 
 
 def _add_account(slug: str, name: str, people: dict[str, Any]) -> Account:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from functools import partial
 
 import pytest
 from allauth.account.models import EmailAddress
@@ -96,6 +97,11 @@ class TestSignIn:
 
 
 class TestClaim:
+    @pytest.fixture
+    def make_person(self, make_person):
+        """Make people who proved their address, as whoever connects a provider has to."""
+        return partial(make_person, email_verified=True)
+
     def test_t17_every_way_in_is_worthless(self, make_person, make_signed_in):
         """T17: the password, sessions, links, factors and tokens of whoever made the account."""
         ada = make_person("ada@example.com")
@@ -126,6 +132,11 @@ class TestClaim:
 
 
 class TestLink:
+    @pytest.fixture
+    def make_person(self, make_person):
+        """Make people who proved their address, as whoever connects a provider has to."""
+        return partial(make_person, email_verified=True)
+
     def test_tells_its_person(self, make_person, heard, django_capture_on_commit_callbacks):
         person = make_person("bob@example.com")
         mail.outbox.clear()
@@ -157,6 +168,11 @@ class TestLink:
 
 
 class TestUnlink:
+    @pytest.fixture
+    def make_person(self, make_person):
+        """Make people who proved their address, as whoever connects a provider has to."""
+        return partial(make_person, email_verified=True)
+
     def test_tells_of_it(self, make_person, heard, django_capture_on_commit_callbacks):
         person = make_person()
         link = services.link_identity(person, ADA, actor=person)

@@ -198,7 +198,7 @@ REVOCATIONS: dict[str, tuple[Callable[[Place], Ask], Callable[[Server, Place], o
         lambda one, place: services.deactivate_user(place.person, actor=None),
         401,
     ),
-    "I72 another password, on another device": (
+    "I74 another password, on another device": (
         be,
         lambda one, place: one.call(
             "POST",
@@ -214,7 +214,7 @@ REVOCATIONS: dict[str, tuple[Callable[[Place], Ask], Callable[[Server, Place], o
 def test_revocations_are_effective_on_the_next_request_in_the_other_process(
     servers: tuple[Server, Server], cached: bool, make_place: Callable[[], Place]
 ) -> None:
-    """I27, I28, I63, I72, I74: both are warm, one revokes, and the other refuses the very next request."""
+    """I27, I28, I73, I74: both are warm, one revokes, and the other refuses the very next request."""
     one, other = servers
     answers = {}
     for name, (ask, revoke, _) in REVOCATIONS.items():

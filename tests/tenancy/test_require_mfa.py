@@ -71,7 +71,7 @@ class TestAccess:
     def test_closed_until_there_is_a_second_factor(
         self, strict: Any, without: Any, enrolled: Any, fresh: Any
     ) -> None:
-        """T12: nothing is granted, and nothing is in reach, without one; with one all is as the role says."""
+        """nothing is granted, and nothing is in reach, without one; with one all is as the role says."""
         assert not has_permission(fresh(without), VIEW, strict)
         assert not Organization.objects.visible_to(fresh(without)).exists()
         assert not Membership.objects.visible_to(fresh(without)).exists()
@@ -105,7 +105,7 @@ class TestAccess:
     def test_role_in_the_account_does_not_open_it(
         self, strict: Any, make_user: Any, role: str, fresh: Any
     ) -> None:
-        """T12: whoever comes through the account needs a second factor as well; the account itself is open."""
+        """whoever comes through the account needs a second factor as well; the account itself is open."""
         plain, keyed = make_user("bob@example.com"), make_user("key-bob@example.com")
         for person in (plain, keyed):
             add_account_member(strict.account, person, role, actor=None)
@@ -118,7 +118,7 @@ class TestAccess:
     def test_platform_staff_need_one_too(
         self, strict: Any, make_organization: Any, make_user: Any, settings: Any, fresh: Any
     ) -> None:
-        """T12: staff access does not open it either."""
+        """staff access does not open it either."""
         settings.SAAS_KIT_TENANCY_STAFF_ACCESS = True
         lax = make_organization()
         plain = make_user("root@example.com", superuser=True)
@@ -135,7 +135,7 @@ class TestAccess:
     def test_lead_of_a_team_needs_one_too(
         self, strict: Any, make_team: Any, make_team_membership: Any, make_user: Any, fresh: Any
     ) -> None:
-        """T12: a role in a team does not go round it."""
+        """a role in a team does not go round it."""
         team = make_team(organization=strict)
         plain, keyed = (
             make_team_membership(team, user=make_user(f"{name}@example.com"), role="lead").membership.user
@@ -191,7 +191,7 @@ class TestResolvers:
     def test_refused_to_members_and_unknown_to_strangers(
         self, strict: Any, without: Any, enrolled: Any, make_user: Any, fresh: Any
     ) -> None:
-        """T12: whoever names it is told what they lack only if they are in it."""
+        """whoever names it is told what they lack only if they are in it."""
         with pytest.raises(MfaEnrollmentRequired):
             resolve_organization(self._named(strict), fresh(without))
         with pytest.raises(NotFound):
@@ -249,7 +249,7 @@ class TestWhoTells:
     def test_everybody_is_refused_where_nobody_tells(
         self, strict: Any, enrolled: Any, nobody_tells: None, fresh: Any
     ) -> None:
-        """T12: what is not known is not there; it fails closed."""
+        """what is not known is not there; it fails closed."""
         assert not has_permission(fresh(enrolled), VIEW, strict)
         assert get_access(fresh(enrolled)).closed_ids == {strict.pk}
 

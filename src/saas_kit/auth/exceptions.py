@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from django.contrib.auth.base_user import AbstractBaseUser
 from django.utils.translation import gettext_lazy as _
 
 from saas_kit.core.exceptions import Conflict, Gone, InvalidInput, NotAllowed, NotAuthenticated
@@ -12,6 +13,19 @@ class InvalidCredentials(NotAuthenticated):
 
     code = "invalid_credentials"
     message = _("The credentials are not right.")
+
+
+class AddressUnproved(InvalidCredentials):
+    """
+    The credentials are right, and the address is still to be proved; to the caller it is like wrong ones.
+
+    Attributes:
+        user: The person, who can be sent a link.
+    """
+
+    def __init__(self, user: AbstractBaseUser) -> None:
+        super().__init__()
+        self.user = user
 
 
 class InvalidToken(NotAuthenticated):

@@ -13,10 +13,25 @@ from uuid import UUID
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.db import transaction
 
-from saas_kit.auth.services import Tokens, ask_to_set_password, create_user, deactivate_user, rotate
+from saas_kit.auth.identity import email_field
+from saas_kit.auth.services import (
+    Tokens,
+    ask_to_set_password,
+    create_user,
+    deactivate_user,
+    register_again,
+    rotate,
+)
 from saas_kit.auth.services.people import hold_user
-from saas_kit.tenancy.models import AbstractOrganization, get_organization_model
-from saas_kit.tenancy.services import create_account, create_organization, end_memberships, introduce_member
+from saas_kit.tenancy.models import AbstractOrganization, AccountMembership, get_organization_model
+from saas_kit.tenancy.services import (
+    create_account,
+    create_organization,
+    delete_account,
+    end_memberships,
+    introduce_member,
+    is_shared,
+)
 from saas_kit.users.exceptions import UnknownOrganization
 
 _NAME_LENGTH = 120
@@ -39,10 +54,27 @@ def register_user(
         WeakPassword: The password breaks a rule.
     """
     user = create_user(email=email, password=password, **fields)
-    name = (organization_name or _name_of(user, email))[:_NAME_LENGTH]
-    account = create_account(name=name, owner=user, actor=user)
-    create_organization(account=account, name=name, owner=user, actor=user)
+    _found_account(user, organization_name)
     return user
+
+
+@transaction.atomic
+def register_user_again(
+    user: AbstractBaseUser, *, password: str, organization_name: str | None = None, **fields: Any
+) -> None:
+    """
+    Answer somebody who registers with an address that has an account, as ``register_again()`` does.
+
+    Where the registration takes the place of one that nobody proved, so do its account and organization.
+    """
+    if not register_again(user, password=password, **fields):
+        return
+    own = AccountMembership.objects.filter(user=user, account__deleted_at__isnull=True)
+    for membership in own.select_related("account"):
+        if not is_shared(membership.account, user):
+            delete_account(membership.account, actor=None)
+    user.refresh_from_db()
+    _found_account(user, organization_name)
 
 
 @transaction.atomic
@@ -121,6 +153,12 @@ def leave_everything(user: AbstractBaseUser, email: str) -> None:
     end_memberships(user, actor=None)
 
 
-def _name_of(user: AbstractBaseUser, email: str) -> str:
+def _found_account(user: AbstractBaseUser, organization_name: str | None) -> None:
+    name = (organization_name or _name_of(user))[:_NAME_LENGTH]
+    account = create_account(name=name, owner=user, actor=user)
+    create_organization(account=account, name=name, owner=user, actor=user)
+
+
+def _name_of(user: AbstractBaseUser) -> str:
     full_name = getattr(user, "get_full_name", str)()
-    return str(full_name).strip() or email.partition("@")[0]
+    return str(full_name).strip() or str(getattr(user, email_field())).partition("@")[0]

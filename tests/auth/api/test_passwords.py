@@ -7,10 +7,12 @@ from datetime import timedelta
 
 import pytest
 import time_machine
+from django.db import DatabaseError
 from django.utils import timezone
 
 from saas_kit.audit.models import Event
 from saas_kit.auth import services
+from saas_kit.auth.exceptions import SessionEnded
 from saas_kit.auth.models import OneTimeToken, Purpose, Session
 from tests.auth.conftest import PASSWORD
 
@@ -114,6 +116,20 @@ class TestChange:
         assert answer.status_code == 400
         error = answer.json()["errors"][0]
         assert (error["field"], error["code"]) == ("new_password", code)
+
+    def test_reset_at_the_same_moment_stands(self, api, make_signed_in):
+        """What was decided with a password that is another by now changes nothing."""
+        signed_in = make_signed_in()
+        services.require_password(signed_in.user, PASSWORD)
+        owner = type(signed_in.user).objects.get(pk=signed_in.user.pk)
+        owner.set_password("of the owner 1843")
+        owner.save()
+
+        with pytest.raises(SessionEnded):
+            services.change_password(signed_in.user, NEW, actor=signed_in.user, keep=signed_in.session)
+
+        owner.refresh_from_db()
+        assert owner.check_password("of the owner 1843")
 
     def test_needs_somebody_signed_in(self, api):
         """I25."""
@@ -296,3 +312,27 @@ class TestReset:
         ]
 
         assert codes == [400] * 60 + [429]
+
+
+@pytest.mark.postgresql
+@pytest.mark.django_db(transaction=True)
+def test_no_two_doors_wait_for_each_other(race, make_person):
+    """What holds a person and what holds a token of theirs take them in one order: no deadlock in twenty rounds."""
+    for number in range(20):
+        person = make_person(f"person{number}@example.com")
+        services.request_email_change(person, f"new{number}@example.com", actor=person)
+        proof, change, reset = (
+            services.issue_token(purpose, person, lifetime=timedelta(hours=1), email=email)
+            for purpose, email in (
+                (Purpose.VERIFY_EMAIL, person.email),
+                (Purpose.CHANGE_EMAIL, f"new{number}@example.com"),
+                (Purpose.RESET_PASSWORD, person.email),
+            )
+        )
+        outcomes = race(
+            lambda token=proof: services.verify_email(token),
+            lambda token=change: services.confirm_email_change(token),
+            lambda token=reset: services.reset_password(token, NEW),
+            lambda person=person: services.register_again(person, password=NEW),
+        )
+        assert not [each for each in outcomes if isinstance(each, DatabaseError)], outcomes

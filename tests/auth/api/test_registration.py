@@ -137,27 +137,40 @@ class TestMandatory:
 
         assert len(mailoutbox) == 1 + 3
 
-    def test_one_hash_for_every_address(self, register, make_person, settings, hashes_made):
-        """I59: registering costs one password hash, whoever has the address."""
-        make_person("proved@example.com", email_verified=True)
-        make_person("unproved@example.com")
-        counts = []
-        for name in ("new", "proved", "unproved"):
-            before = len(hashes_made)
-            register(f"{name}@example.com")
-            counts.append(len(hashes_made) - before)
+    def test_given_account_of_a_provider_is_emptied_first(self, api, register, mailoutbox, on_commit):
+        """T17: an account that somebody made at a provider, with the victim's address, is the victim's alone."""
+        with on_commit():
+            attackers = services.create_user(email="victim@example.com", password=None)
+            services.ask_for_verification(attackers)
+        first = token_in(mailoutbox[0])
 
-        assert counts == [1, 1, 1]
+        register("victim@example.com", PASSWORD)
 
+        assert api("post", VERIFY, {"token": first}).status_code == 410
+        body = {"token": token_in(mailoutbox[1]), "new_password": PASSWORD}
+        assert api("post", "password/reset/confirm/", body).status_code == 204
+        assert has_verified_email(person_with("victim@example.com"))
 
-@pytest.fixture
-def hashes_made(settings):
-    """Count the hashes of a hasher of the test's own."""
-    settings.PASSWORD_HASHERS = ["tests.auth.hashers.CountingHasher"]
-    from tests.auth.hashers import CountingHasher
+    def test_names_of_somebody_else_are_gone(self, register):
+        """T17: what the latest registration leaves out is empty, and not what the one before said."""
+        register("victim@example.com", OTHER, first_name="Eve", last_name="http://evil.example")
 
-    CountingHasher.encoded.clear()
-    return CountingHasher.encoded
+        register("victim@example.com", PASSWORD, first_name="Vic")
+
+        person = person_with("victim@example.com")
+        assert (person.first_name, person.last_name) == ("Vic", "")
+
+    def test_account_of_somebody_else_is_gone(self, register):
+        """T17: the organization is named by the latest registration."""
+        register("victim@example.com", OTHER, organization_name="Evil Org")
+
+        register("victim@example.com", PASSWORD, organization_name="Victim Inc")
+
+        from saas_kit.tenancy.models import Membership
+
+        memberships = Membership.objects.filter(organization__deleted_at__isnull=True)
+        (membership,) = memberships.filter(user=person_with("victim@example.com"))
+        assert (membership.organization.name, membership.organization.slug) == ("Victim Inc", "victim-inc")
 
 
 class TestOptional:
@@ -198,6 +211,19 @@ class TestOptional:
 
         assert codes == [201] * 20 + [429]
         assert people.count() == 20
+
+    def test_opened_elsewhere_the_link_ends_what_was_queued(self, api, register, mailoutbox, on_commit):
+        """T17: sessions and a pending change of address of whoever registered are over, where they bring no session."""
+        attacker = register("victim@example.com").json()
+        body = {"email": "evil@example.com", "current_password": PASSWORD}
+        with on_commit():
+            assert api("post", "email/change/", body, token=attacker["access"]).status_code == 204
+
+        assert api("post", VERIFY, {"token": token_in(mailoutbox[0])}).status_code == 204
+
+        assert api("get", "me/", token=attacker["access"]).status_code == 401
+        pending = token_in(mailoutbox[1])
+        assert api("post", "email/change/confirm/", {"token": pending}).status_code == 410
 
 
 class TestResend:

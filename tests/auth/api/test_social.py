@@ -642,6 +642,11 @@ class TestSecondFactor:
 
 
 class TestConnect:
+    @pytest.fixture
+    def make_person(self, make_person):
+        """Make people who proved their address, as whoever connects a provider has to."""
+        return partial(make_person, email_verified=True)
+
     def test_lets_the_caller_sign_in_there(
         self, sign_in, make_signed_in, api, django_capture_on_commit_callbacks
     ):
@@ -685,6 +690,11 @@ class TestConnect:
 
 
 class TestAccounts:
+    @pytest.fixture
+    def make_person(self, make_person):
+        """Make people who proved their address, as whoever connects a provider has to."""
+        return partial(make_person, email_verified=True)
+
     def test_lists_ones_own(self, sign_in, make_signed_in, api):
         access = sign_in().json()["access"]
         stranger = make_signed_in()

@@ -146,7 +146,7 @@ def call(world: World, widget: Any) -> Callable[..., tuple[int, str | None]]:
 
 class TestEveryRoute:
     def test_none_is_forgotten(self) -> None:
-        """T12: what the URLs of the host lead to is either about signing in, or tried below."""
+        """what the URLs of the host lead to is either about signing in, or tried below."""
         signing_in = {name for name, view in ROUTES.items() if getattr(view, "needs_no_organization", False)}
 
         assert set(ROUTES) - signing_in == {each.name for each in OPERATIONS}
@@ -155,7 +155,7 @@ class TestEveryRoute:
 
     @pytest.mark.parametrize("operation", OPERATIONS, ids=lambda operation: operation.name)
     def test_asks_for_a_second_factor(self, operation: Operation, call: Any) -> None:
-        """T12: whoever is in the organization gets 403 with the code, strangers what they always got."""
+        """whoever is in the organization gets 403 with the code, strangers what they always got."""
         for caller in CALLERS:
             status, code = call(operation, caller, required=False)
             is_open = operation.name in OUTSIDE or (caller == "staff" and operation.name in PEOPLE)
@@ -175,7 +175,7 @@ class TestEveryRoute:
 
     @pytest.mark.parametrize("name", [each.name for each in OPERATIONS if "{" not in each.template])
     def test_narrowed_to_the_organization(self, name: str, world: World) -> None:
-        """T12: a request about it is 403 whatever it asks for, but for the list that tells of it."""
+        """a request about it is 403 whatever it asks for, but for the list that tells of it."""
         require(world.a.organization)
         headers = {"X-Organization": str(world.a.organization.pk)}
         is_open = name == "GET organizations/"
@@ -201,7 +201,7 @@ class TestWhatStays:
         require(world.a.organization)
 
     def test_lists_leave_its_rows_out(self, world: World) -> None:
-        """T12: somebody who is in two organizations sees what the open one has, and nothing of the other."""
+        """somebody who is in two organizations sees what the open one has, and nothing of the other."""
         dual = world.client("dual")
 
         assert dual.ids("teams/") == {str(world.b.team.pk)}
@@ -254,7 +254,7 @@ class TestWhatStays:
         assert bound.ids("teams/") == {str(world.a.team.pk)}
 
     def test_only_organization_is_named_when_it_is_left_out(self, world: World) -> None:
-        """T12: what is created goes where it would go with a second factor, and nowhere else."""
+        """what is created goes where it would go with a second factor, and nowhere else."""
         refused = world.client("admin").post("teams/", {"name": "New"})
         assert (refused.status_code, refused.json()["code"]) == (403, CODE)
 
@@ -403,7 +403,7 @@ class TestCarelessHost:
         return strict
 
     def test_finds_what_is_open(self, organization: Any, client_for: Any) -> None:
-        """T12: the scope of a caller holds the open organizations only; with a second factor, all."""
+        """the scope of a caller holds the open organizations only; with a second factor, all."""
         client = client_for(self.person)
 
         def names() -> set[str]:
@@ -417,7 +417,7 @@ class TestCarelessHost:
         assert names() == {"open", "closed"}
 
     def test_page_with_a_session(self, organization: Any) -> None:
-        """T12: a page about it is 403 as well, and a stranger's 404."""
+        """a page about it is 403 as well, and a stranger's 404."""
         browser = Client()
         browser.force_login(self.person, "saas_kit.auth.backends.EmailBackend")
 

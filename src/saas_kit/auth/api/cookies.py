@@ -2,8 +2,8 @@
 Tokens in cookies that scripts cannot read, for front ends in a browser.
 
 Other sites can make a browser send cookies, so whoever is known by one has to pass Django's CSRF check on every method
-that changes something. The names say what the attributes warrant (RFC 6265bis, section 4.1.3), so that a subdomain
-cannot put cookies of its own in their place.
+that changes something. The names say what the attributes warrant (RFC 6265bis, section 4.1.3). Only ``__Host-``, which
+takes ``SAAS_KIT_AUTH_COOKIE_PATH = "/"`` and no domain, keeps a subdomain from setting a cookie of the same name.
 """
 
 from __future__ import annotations

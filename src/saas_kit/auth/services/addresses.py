@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.apps import apps
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.core.validators import EmailValidator
 from django.db import transaction
+from django.views.decorators.debug import sensitive_variables
 
 from saas_kit.audit.services import record
 from saas_kit.auth import limits, messages, signals
@@ -16,12 +19,13 @@ from saas_kit.auth.identity import email_field, has_verified_email, users_with_e
 from saas_kit.auth.links import token_link
 from saas_kit.auth.models import Purpose, Session
 from saas_kit.auth.services.one_time_tokens import (
+    end_tokens,
     find_token,
     is_about_present_address,
     issue_token,
     use_token,
 )
-from saas_kit.auth.services.people import change_email, hold_user
+from saas_kit.auth.services.people import change_email
 from saas_kit.auth.services.sessions import revoke_sessions
 from saas_kit.core import caller
 from saas_kit.core.events import send_on_commit
@@ -41,7 +45,10 @@ def may_mail(kind: str, email: str) -> bool:
     Raises:
         Unavailable: Attempts cannot be counted right now.
     """
+    network = limits.network()
     try:
+        if network:  # first, so that one network does not use up what others may send to an address
+            limits.count("mail_network", network)
         limits.count("mail", kind, normalize_email(email))
     except RateLimited:
         return False
@@ -65,27 +72,32 @@ def resend_verification(email: str) -> None:
         ask_for_verification(user)
 
 
+@sensitive_variables("secret")
 @transaction.atomic
 def verify_email(secret: str, *, keep: Session | None = None) -> None:
     """
     Take the proof that an address is its person's.
 
-    Sessions that were opened before end, as somebody else may have registered with the address; nobody is signed in.
+    Sessions that were opened before end, and so do other links, such as that to another address, as somebody else may
+    have registered with the address; nobody is signed in. The password stays.
 
     Args:
-        keep: A session of whoever brings the proof, which goes on.
+        keep: A session of whoever brings the proof, which goes on, and other links with it.
 
     Raises:
         UnknownToken: There is no such token.
         TokenGone: It was used or replaced, has expired, or the person has another address since.
     """
     token = find_token(Purpose.VERIFY_EMAIL, secret)
-    user = hold_user(token.user)
+    user: Any = token.user
     if not is_about_present_address(token):
         raise TokenGone
     use_token(token)
     mark_verified(user)
-    revoke_sessions(user, actor=None, except_session=_own(keep, user))
+    own = _own(keep, user)
+    if own is None:
+        end_tokens(user)
+    revoke_sessions(user, actor=None, except_session=own)
 
 
 @transaction.atomic
@@ -97,12 +109,15 @@ def request_email_change(user: AbstractBaseUser, email: str, *, actor: AbstractB
 
     Raises:
         InvalidInput: It is no address, or the present one.
+        RateLimited: The person has asked for too many changes.
+        Unavailable: Attempts cannot be counted right now.
     """
     email = normalize_email(email)
     if not has_dns_form(email):
         raise InvalidInput(EmailValidator.message, field="email")
     if email == getattr(user, email_field()):
         raise InvalidInput(field="email")
+    limits.count("mail_person", str(user.pk))
     record("email.change_requested", target=user, actor=actor)
     if not may_mail("change_email", email):
         return
@@ -119,6 +134,7 @@ def request_email_change(user: AbstractBaseUser, email: str, *, actor: AbstractB
     send(messages.ConfirmNewEmail(token=token, link=token_link("change_email", token)), to=email)
 
 
+@sensitive_variables("secret")
 @transaction.atomic
 def confirm_email_change(secret: str, *, keep: Session | None = None) -> None:
     """
@@ -133,10 +149,10 @@ def confirm_email_change(secret: str, *, keep: Session | None = None) -> None:
         EmailTaken: Somebody else has taken the address meanwhile.
     """
     token = find_token(Purpose.CHANGE_EMAIL, secret)
-    user = hold_user(token.user)
+    user: Any = token.user
     old = getattr(user, email_field())
     change_email(user, token.email, actor=user, keep=_own(keep, user))
-    use_token(token)
+    end_tokens(user)
     mark_verified(user)
     if old:
         send(messages.EmailChanged(new_email=token.email), to=old)

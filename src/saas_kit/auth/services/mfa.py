@@ -108,8 +108,7 @@ def finish_sign_in(
         proves: Gets the token and its person, tells whether the proof is right, and uses it up.
         refusal: What is raised where it is not.
     """
-    # The person is not locked, which is why the session is opened by a transaction of its own: whoever changes a
-    # password holds the person and waits for their tokens.
+    # a wrong proof stays counted although an error is raised, so this ends before the session is opened
     with transaction.atomic(durable=True):
         token = find_token(Purpose.SECOND_FACTOR, secret)
         user: Any = token.user

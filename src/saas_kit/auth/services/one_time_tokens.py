@@ -10,10 +10,12 @@ from typing import Any
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.db import transaction
 from django.utils import timezone
+from django.views.decorators.debug import sensitive_variables
 
 from saas_kit.auth.exceptions import TokenGone, UnknownToken
 from saas_kit.auth.identity import email_field
 from saas_kit.auth.models import OneTimeToken, Purpose, has_fingerprint, password_fingerprint
+from saas_kit.auth.services.people import hold_user
 
 _BYTES = 32  # of randomness; OWASP ASVS 5.0 11.5.1 wants 128 bits at least
 
@@ -51,21 +53,27 @@ def issue_token(
     return secret
 
 
+@sensitive_variables("secret")
 def find_token(purpose: Purpose, secret: str) -> OneTimeToken:
     """
-    Return a token that is good, and hold it until the transaction ends; ``use_token()`` ends it.
+    Return a token that is good, and hold its person and it until the transaction ends; ``use_token()`` ends it.
 
     Raises:
         UnknownToken: There is no such token for the purpose.
         TokenGone: It was used or replaced, has expired, or its person is no longer active.
     """
-    tokens = OneTimeToken.objects.select_for_update(of=("self",), no_key=True)
-    token = tokens.filter(token_hash=_hash(secret), purpose=purpose).first()
+    tokens = OneTimeToken.objects.filter(token_hash=_hash(secret), purpose=purpose)
+    found = tokens.first()
+    if found is None:
+        raise UnknownToken
+    # the person before their tokens, in the order in which everything else holds them
+    user: Any = hold_user(found.user) if found.user_id is not None else None
+    token = tokens.select_for_update(of=("self",), no_key=True).first()
     if token is None:
         raise UnknownToken
+    token.user = user
     if token.ended_at is not None or token.expires_at <= timezone.now():
         raise TokenGone
-    user: Any = token.user
     if user is not None and not user.is_active:
         raise TokenGone
     if token.password_fingerprint and not has_fingerprint(user, token.password_fingerprint):

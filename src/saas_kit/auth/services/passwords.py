@@ -11,7 +11,7 @@ from django.views.decorators.debug import sensitive_variables
 from saas_kit.audit.services import record
 from saas_kit.auth import limits, messages, signals
 from saas_kit.auth.conf import AuthSettings
-from saas_kit.auth.exceptions import TokenGone, UnknownToken, WrongPassword
+from saas_kit.auth.exceptions import SessionEnded, TokenGone, UnknownToken, WrongPassword
 from saas_kit.auth.identity import email_field, has_verified_email, users_with_email
 from saas_kit.auth.links import token_link
 from saas_kit.auth.models import Purpose, Session, password_fingerprint
@@ -32,7 +32,7 @@ from saas_kit.email.services import send
 @sensitive_variables("password")
 def require_password(user: AbstractBaseUser, password: str) -> None:
     """
-    Make sure that whoever has somebody's session also knows their password.
+    Make sure that whoever has somebody's session also knows their password, the one that is stored now.
 
     Raises:
         WrongPassword: It is another.
@@ -42,6 +42,7 @@ def require_password(user: AbstractBaseUser, password: str) -> None:
     stored: Any = type(user)._default_manager.get(pk=user.pk)
     if not stored.check_password(password):
         raise WrongPassword
+    user.password = stored.password
     limits.take_back("password", str(user.pk))
 
 
@@ -54,12 +55,16 @@ def change_password(
     Give somebody another password, which ends their sessions.
 
     Args:
+        user: As they were read when it was decided that the change may be made.
         keep: The session that goes on, as it is the one that the change was made in.
 
     Raises:
         WeakPassword: The password breaks a rule.
+        SessionEnded: The person has another password since, as somebody else changed it at the same moment.
     """
     stored = hold_user(user)
+    if stored.password != user.password:
+        raise SessionEnded
     validate_password(password, stored, field="new_password")
     _set(stored, password)
     user.password = stored.password
@@ -120,7 +125,7 @@ def reset_password(secret: str, password: str) -> None:
         token = find_token(Purpose.RESET_PASSWORD, secret)
     except TokenGone as error:
         raise UnknownToken from error
-    user = hold_user(token.user)
+    user: Any = token.user
     signed_in_since = user.last_login is not None and user.last_login > token.created_at
     if signed_in_since or not is_about_present_address(token):
         raise UnknownToken

@@ -74,6 +74,27 @@ def create_user(
     return user  # type: ignore[no-any-return]
 
 
+@sensitive_variables("password")
+def check_registration(*, email: str, password: str, **fields: Any) -> None:
+    """
+    Refuse what nobody can register with, whoever has the address.
+
+    Args:
+        fields: Further fields of the user model.
+
+    Raises:
+        WeakPassword: The password breaks a rule.
+        InvalidInput: Another field is not valid.
+    """
+    email = normalize_email(email)
+    user: Any = get_user_model()(**{email_field(): email, **fields})
+    name = username_field()
+    if name is not None and not getattr(user, name):
+        setattr(user, name, f"user-{secrets.token_hex(8)}")
+    _validate_fields(user, email)
+    validate_password(password, user)
+
+
 @transaction.atomic
 def change_user(user: AbstractBaseUser, *, actor: AbstractBaseUser | None, **values: Any) -> AbstractBaseUser:
     """Change fields of somebody's profile, such as ``first_name`` and ``last_name``."""

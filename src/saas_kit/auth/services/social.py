@@ -13,9 +13,11 @@ from django.db import IntegrityError, transaction
 from saas_kit.audit.services import record
 from saas_kit.auth import messages, signals
 from saas_kit.auth.addresses import normalize_email
+from saas_kit.auth.conf import AuthSettings
 from saas_kit.auth.exceptions import (
     AddressInUse,
     EmailTaken,
+    EmailUnverified,
     InvalidCredentials,
     LastWayIn,
     LinkedElsewhere,
@@ -67,8 +69,11 @@ def link_identity(user: AbstractBaseUser, identity: Identity, *, actor: Abstract
     Let somebody sign in by who they are at a provider, and tell them; return the link, the present one where it exists.
 
     Raises:
+        EmailUnverified: The person has not proved their address, and somebody else may have registered with it.
         LinkedElsewhere: It is somebody else's way in.
     """
+    if AuthSettings.EMAIL_VERIFICATION != "off" and not has_verified_email(user):
+        raise EmailUnverified
     link = _find_link(identity)
     if link is None:
         try:

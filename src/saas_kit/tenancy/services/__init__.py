@@ -21,6 +21,7 @@ from saas_kit.tenancy.services.members import (
     change_role,
     end_memberships,
     introduce_member,
+    is_shared,
     remove_account_member,
     remove_member,
 )
@@ -46,6 +47,7 @@ __all__ = [
     "delete_organization",
     "end_memberships",
     "introduce_member",
+    "is_shared",
     "lock_account",
     "lock_organization",
     "remove_account_member",

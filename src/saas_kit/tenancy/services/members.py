@@ -211,7 +211,7 @@ def end_memberships(user: AbstractBaseUser, *, actor: AbstractBaseUser | None) -
         account_membership = _reread(found)  # another role may have been given before the lock was had
         if not account_membership.is_owner:
             _end(account_membership, actor)
-        elif _is_shared(account, user):
+        elif is_shared(account, user):
             _keep_an_owner(account_membership, AccountMembership.objects.filter(account=account))
             _end(account_membership, actor)
         else:
@@ -240,7 +240,8 @@ def _join(
     return membership
 
 
-def _is_shared(account: Account, user: AbstractBaseUser) -> bool:
+def is_shared(account: Account, user: AbstractBaseUser) -> bool:
+    """Tell whether anybody else has a role in an account or in one of its organizations."""
     others_in_account = AccountMembership.objects.filter(account=account).exclude(user=user)
     organizations = account.organizations.all()
     others = Membership.objects.filter(organization__in=organizations).exclude(user=user)

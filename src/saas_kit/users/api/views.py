@@ -72,12 +72,17 @@ class RegisterView(AuthRegisterView):
     serializer_class = RegisterSerializer
     output_serializer_classes = {"post": RegisterAnswerSerializer}
     descriptions = {
-        "post": "Make an account for oneself, with a customer account and a first organization that are one's own, "
-        "and get a pair of tokens."
+        "post": "Make an account for oneself, with a customer account and a first organization that are one's own. "
+        "Where the address has to be proved first, the answer is that a message was sent, whether or not the address "
+        "has an account; else it is a pair of tokens."
     }
 
     def perform_register(self, validated_data: dict[str, Any]) -> Any:
         return services.register_user(**validated_data)
+
+    def perform_register_again(self, owner: Any, validated_data: dict[str, Any]) -> None:
+        values = {name: value for name, value in validated_data.items() if name != "email"}
+        services.register_user_again(owner, **values)
 
 
 class SocialSignInView(AuthSocialSignInView):

@@ -49,7 +49,7 @@ def open_session(user: AbstractBaseUser, request: Request) -> Tokens:
     """Open a session on the device that a request comes from."""
     return services.open_session(
         user,
-        ip_address=request.META.get("REMOTE_ADDR"),
+        ip_address=limits.network(),
         user_agent=request.META.get("HTTP_USER_AGENT", ""),
         request=request._request,
     )

@@ -96,8 +96,9 @@ class TOTPView(AuthView, GenericApiView):
     descriptions = {
         "get": "Whether codes of an app are asked for at sign-in, and since when.",
         "post": "Get what the app has to know. Nothing is asked for at sign-in before `confirm/` was called; each call "
-        "begins anew. 409 `email_unverified` before the address is proved, 409 `mfa_already_enabled` where "
-        "there is an app.",
+        "begins anew. The sign-in must be less than ten minutes old (403 `sign_in_too_old`), so that nobody with a "
+        "stolen token can lock the person out. 409 `email_unverified` before the address is proved, 409 "
+        "`mfa_already_enabled` where there is an app.",
         "delete": "Codes are asked for no longer, and sessions go on. Recovery codes go with the last second factor. "
         "The password is needed; who has none must have signed in less than ten minutes ago (403 `sign_in_too_old`).",
     }
@@ -114,6 +115,7 @@ class TOTPView(AuthView, GenericApiView):
 
     def post(self, request: Request, **kwargs: Any) -> Response:
         """Begin to set up an authenticator app."""
+        services.require_recent_sign_in(self.own_session)
         return Response(EnrollmentSerializer(services.begin_totp(self.actor)).data)
 
     def delete(self, request: Request, **kwargs: Any) -> Response:
@@ -168,4 +170,5 @@ class RecoveryCodesView(AuthView, ApiView):
 
     def post(self, request: Request, **kwargs: Any) -> Response:
         """Get new recovery codes."""
+        services.require_recent_sign_in(self.own_session)
         return Response({"recovery_codes": services.renew_recovery_codes(self.actor)})

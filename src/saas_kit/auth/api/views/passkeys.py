@@ -162,7 +162,7 @@ class PasskeyOptionsView(AuthView, GenericApiView):
 
     def post(self, request: Request, **kwargs: Any) -> Response:
         """Begin to sign in with a passkey."""
-        limits.count("login_network", limits.network())
+        limits.count("passkey_options", limits.network())
         token, options = services.begin_passkey_sign_in()
         return Response({"token": token, "options": options})
 
@@ -206,7 +206,7 @@ class PasskeyLoginView(AuthView, GenericApiView):
         except (UnknownToken, TokenGone) as error:
             raise InvalidCredentials from error
         tokens = open_session(user, request)
-        limits.take_back("login_network", limits.network())
+        limits.take_back("passkey_options", limits.network())
         return tokens_response(self, status.HTTP_200_OK, user, tokens, mfa_required=False)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any, ClassVar
 
 from django.contrib.auth.base_user import AbstractBaseUser
@@ -15,6 +16,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.serializers import BaseSerializer
 
+from saas_kit.api.after import after_response
 from saas_kit.auth import limits, services
 from saas_kit.auth.api.serializers import (
     NAMES,
@@ -61,9 +63,13 @@ class RegisterView(AuthView, CreateAPIView):  # type: ignore[type-arg]
         limits.count("register", limits.network())
         data = serializer.validated_data
         if AuthSettings.EMAIL_VERIFICATION == "mandatory":
-            self._register_or_tell(data)
+            names = {name: data.get(name, "") for name in NAMES}
+            services.check_registration(email=data["email"], password=data["password"], **names)
             detail = _("If the address can be used, a message with a link was sent to it.")
-            return Response({"detail": str(detail)}, status=status.HTTP_201_CREATED)
+            response = Response({"detail": str(detail)}, status=status.HTTP_201_CREATED)
+            # what is done differs by who has the address, so it is done when the client has its answer
+            after_response(response, partial(self._register_or_tell, {**data, **names}))
+            return response
         with transaction.atomic():
             user = self._register(data)
             tokens = open_session(user, request)
@@ -79,6 +85,12 @@ class RegisterView(AuthView, CreateAPIView):  # type: ignore[type-arg]
             services.ask_for_verification(user)
         return user
 
+    def perform_register_again(self, owner: AbstractBaseUser, validated_data: dict[str, Any]) -> None:
+        """Answer somebody who registers with an address that has an account."""
+        names = {name: validated_data[name] for name in NAMES}
+        services.register_again(owner, password=validated_data["password"], **names)
+
+    @sensitive_variables("data")
     def _register_or_tell(self, data: dict[str, Any]) -> None:
         owner = users_with_email(data["email"]).first()
         if owner is None:
@@ -88,5 +100,4 @@ class RegisterView(AuthView, CreateAPIView):  # type: ignore[type-arg]
             except EmailTaken:  # by somebody who registered at the same moment
                 owner = users_with_email(data["email"]).first()
         if owner is not None:
-            names = {name: data[name] for name in NAMES if name in data}
-            services.register_again(owner, password=data["password"], **names)
+            self.perform_register_again(owner, data)

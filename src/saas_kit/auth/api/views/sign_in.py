@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any, ClassVar
 
 from django.contrib.auth.base_user import AbstractBaseUser
@@ -12,6 +13,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.serializers import BaseSerializer
 
+from saas_kit.api.after import after_response
 from saas_kit.api.views import GenericApiView
 from saas_kit.auth import limits, services
 from saas_kit.auth.api import cookies, stock
@@ -22,7 +24,8 @@ from saas_kit.auth.api.serializers import (
     TokensSerializer,
 )
 from saas_kit.auth.api.views.bases import SECOND_FACTOR_ANSWERS, AuthView, sign_in_response, token_texts
-from saas_kit.auth.exceptions import InvalidToken, RefreshReplaced
+from saas_kit.auth.exceptions import AddressUnproved, InvalidToken, RefreshReplaced
+from saas_kit.auth.identity import email_field
 from saas_kit.auth.services import Tokens
 from saas_kit.core.exceptions import NotAuthenticated
 from saas_kit.core.permissions import Access
@@ -61,6 +64,17 @@ class LoginView(AuthView, stock.LoginView):
 
     def get_response(self) -> Response:
         return sign_in_response(self, self.user)
+
+    def handle_exception(self, exc: Exception) -> Response:
+        response: Response = super().handle_exception(exc)
+        if isinstance(exc, AddressUnproved):
+            after_response(response, partial(_remind, exc.user))  # the time must not tell it either
+        return response
+
+
+def _remind(user: AbstractBaseUser) -> None:
+    if services.may_mail("verify_email", getattr(user, email_field())):
+        services.ask_for_verification(user)
 
 
 class RefreshView(AuthView, GenericApiView):

@@ -146,6 +146,7 @@ class SocialConnectView(_ProviderView):
 
     def post(self, request: Request, **kwargs: Any) -> Response:
         """Connect a provider."""
+        services.require_recent_sign_in(self.own_session)
         link = services.link_identity(self.actor, self.identify(request), actor=self.actor)
         limits.take_back("social", limits.network())
         return Response(SocialAccountSerializer(link).data)
