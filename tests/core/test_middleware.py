@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import io
+import ipaddress
 import re
 from uuid import UUID, uuid4
 
 import pytest
+from django.core import checks
+from django.core.handlers.asgi import ASGIRequest
 from django.http import HttpResponse
 from django.test import RequestFactory
 
@@ -81,6 +85,157 @@ def test_context_starts_empty():
         assert isinstance(context.organization_id.get(), UUID)
 
     assert seen == [(None, False)]
+
+
+PEER = "192.0.2.7"  # of REMOTE_ADDR
+CLIENT, INNER, SPOOFED = "198.51.100.1", "10.0.0.2", "203.0.113.9"
+
+
+def _seen_address(forwarded=None):
+    seen = []
+
+    def view(request):
+        seen.append(context.ip_address.get())
+        return HttpResponse()
+
+    _answer({} if forwarded is None else {"X-Forwarded-For": forwarded}, view=view)
+    return seen[0]
+
+
+class TestAddress:
+    @pytest.mark.parametrize(
+        ("proxies", "forwarded", "address"),
+        [
+            (0, None, PEER),
+            (0, CLIENT, PEER),
+            (0, f"{CLIENT}, {INNER}", PEER),
+            (-1, CLIENT, PEER),
+            (1, None, PEER),
+            (1, CLIENT, CLIENT),
+            (1, f"{SPOOFED}, {CLIENT}", CLIENT),
+            (1, f"{SPOOFED},{SPOOFED},{CLIENT}", CLIENT),
+            (2, None, PEER),
+            (2, CLIENT, PEER),
+            (2, f"{CLIENT}, {INNER}", CLIENT),
+            (2, f"{SPOOFED}, {CLIENT}, {INNER}", CLIENT),
+        ],
+    )
+    def test_is_what_the_outermost_trusted_proxy_saw(self, settings, proxies, forwarded, address):
+        """I107, M9, T20: what a client writes itself stands left of that, and is never taken."""
+        settings.SAAS_KIT_CORE_TRUSTED_PROXIES = proxies
+
+        assert _seen_address(forwarded) == address
+
+    def test_header_is_not_read_by_default(self):
+        """M9: without a setting nobody chooses their address."""
+        assert _seen_address(CLIENT) == PEER
+
+    @pytest.mark.parametrize("proxies", [0, 1, 2])
+    def test_made_up_values_give_no_new_address(self, settings, proxies):
+        """T20: 130 calls with 130 made-up values come from one address; another client's come from another."""
+        settings.SAAS_KIT_CORE_TRUSTED_PROXIES = proxies
+
+        def calls(client):
+            behind = [client, INNER][:proxies]
+            return {_seen_address(", ".join([f"203.0.113.{number}", *behind])) for number in range(130)}
+
+        assert calls(CLIENT) == {CLIENT if proxies else PEER}
+        assert calls("198.51.100.2") == {"198.51.100.2" if proxies else PEER}
+
+    @pytest.mark.parametrize(
+        ("entry", "address"),
+        [
+            ("198.51.100.1:52014", "198.51.100.1"),
+            ("2001:db8::1", "2001:db8::1"),
+            ("2001:0DB8:0:0::1", "2001:db8::1"),
+            ("[2001:db8::1]", "2001:db8::1"),
+            ("[2001:db8::1]:52014", "2001:db8::1"),
+            ("::ffff:198.51.100.1", "::ffff:198.51.100.1"),
+            ("\t198.51.100.1 ", "198.51.100.1"),
+        ],
+    )
+    def test_may_have_a_port(self, settings, entry, address):
+        """Some proxies write the port too, and an IPv6 address in brackets; it is one address without them."""
+        settings.SAAS_KIT_CORE_TRUSTED_PROXIES = 1
+
+        assert ipaddress.ip_address(_seen_address(f"{SPOOFED}, {entry}")) == ipaddress.ip_address(address)
+
+    @pytest.mark.parametrize(
+        "entry",
+        [
+            *(
+                "",
+                " ",
+                "unknown",
+                "_hidden",
+                "198.51.100",
+                "198.51.100.256",
+                "198.51.100.1:",
+                "198.51.100.1:x",
+            ),
+            *(
+                "[198.51.100.1",
+                "[]",
+                "[]:1",
+                "[::1]x",
+                "2001:db8::1%eth0",
+                "fe80::1%" + "x" * 500,
+                "1",
+                "٣.1.1.1",
+            ),
+            "198.51.100.1;DROP",
+        ],
+    )
+    def test_is_the_peers_where_the_entry_is_none(self, settings, entry):
+        """M3: junk is neither an error nor an address, and nothing left of it is taken instead."""
+        settings.SAAS_KIT_CORE_TRUSTED_PROXIES = 1
+
+        assert _seen_address(f"{SPOOFED}, {entry}") == PEER
+
+    @pytest.mark.parametrize(("proxies", "address"), [(0, PEER), (1, INNER), (2, CLIENT)])
+    def test_several_lines_are_one_list(self, settings, proxies, address):
+        """A line that a client sent is left of the line that a proxy added; seen in asynchronous code too."""
+        settings.SAAS_KIT_CORE_TRUSTED_PROXIES = proxies
+        lines = [SPOOFED, f"{SPOOFED}, {CLIENT}", INNER]
+        scope = {
+            "type": "http",
+            "method": "GET",
+            "path": "/",
+            "headers": [(b"x-forwarded-for", line.encode()) for line in lines],
+            "client": (PEER, 52014),
+        }
+        seen = []
+
+        async def view(request):
+            seen.append(context.ip_address.get())
+            return HttpResponse()
+
+        asyncio.run(RequestContextMiddleware(view)(ASGIRequest(scope, io.BytesIO())))
+
+        assert seen == [address]
+
+
+class TestCheck:
+    def _found(self, **kwargs):
+        return [each for each in checks.run_checks(**kwargs) if each.id == "saas_kit.W003"]
+
+    def test_w003_a_proxy_that_is_not_believed(self, settings):
+        """The limits of all clients would be one; it is for deployment, and told once however many apps there are."""
+        settings.SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+
+        [message] = self._found(include_deployment_checks=True)
+
+        assert "SAAS_KIT_CORE_TRUSTED_PROXIES = 1" in message.hint
+        assert self._found() == []
+
+    @pytest.mark.parametrize(
+        ("header", "proxies"), [(None, 0), (None, 1), (("HTTP_X_FORWARDED_PROTO", "https"), 1)]
+    )
+    def test_w003_is_silent_otherwise(self, settings, header, proxies):
+        settings.SECURE_PROXY_SSL_HEADER = header
+        settings.SAAS_KIT_CORE_TRUSTED_PROXIES = proxies
+
+        assert self._found(include_deployment_checks=True) == []
 
 
 def test_asynchronous_requests_do_not_mix():

@@ -11,8 +11,7 @@ from django.contrib.auth.base_user import AbstractBaseUser
 from django.http import HttpRequest
 from django.views.decorators.debug import sensitive_variables
 
-from saas_kit.auth.identity import username_field, users_with_email
-from saas_kit.core import caller
+from saas_kit.auth.identity import find_user
 
 
 class EmailBackend(AuthenticationBackend):
@@ -28,7 +27,7 @@ class EmailBackend(AuthenticationBackend):
         password = credentials.get("password")
         if not password:
             return None
-        user = self._find(credentials.get("email"), credentials.get("username"))
+        user = find_user(credentials.get("email"), credentials.get("username"))
         if user is None:
             get_user_model()().set_password(password)
             return None
@@ -36,17 +35,3 @@ class EmailBackend(AuthenticationBackend):
 
     async def aauthenticate(self, request: HttpRequest | None, **credentials: Any) -> AbstractBaseUser | None:
         return await sync_to_async(self.authenticate)(request, **credentials)
-
-    def _find(self, email: str | None, username: str | None) -> Any:
-        manager = get_user_model()._default_manager
-        if username and not email and username_field() is not None:
-            try:
-                return manager.get_by_natural_key(username)
-            except get_user_model().DoesNotExist:
-                return None
-        # whoever shares an address with somebody else cannot be told apart by it
-        found = list(caller.annotate_parts(users_with_email(email or username or ""))[:2])
-        if len(found) != 1:
-            return None
-        caller.take_parts(found[0], found[0])
-        return found[0]

@@ -46,6 +46,25 @@ def users_with_email(email: str) -> QuerySet[Any]:
     return people
 
 
+def find_user(email: str | None, username: str | None) -> Any:
+    """
+    Return the one who signs in with an address or, where the user model has one, a username; None where nobody does.
+
+    Several who share an address cannot be told apart by it, so it is nobody's.
+    """
+    model: type[Any] = get_user_model()
+    if username and not email and username_field() is not None:
+        try:
+            return model._default_manager.get_by_natural_key(username)
+        except model.DoesNotExist:
+            return None
+    found = list(caller.annotate_parts(users_with_email(email or username or ""))[:2])
+    if len(found) != 1:
+        return None
+    caller.take_parts(found[0], found[0])
+    return found[0]
+
+
 def has_verified_email(user: AbstractBaseUser) -> bool:
     """Tell whether a person proved that their present address is theirs."""
     email = normalize_email(getattr(user, email_field()) or "")

@@ -20,8 +20,11 @@ DEFAULTS: dict[str, str | None] = {
     "refresh": "300/h",  # from one network with tokens that are no good
     "password": "5/m",  # the present password, asked for again, of one person
     "mail": "3/h",  # messages of one kind that anybody can cause, to one address
+    "mail_network": "30/h",  # the same of all kinds to all addresses, from one network
+    "mail_person": "10/h",  # messages to addresses that one person wants to have
     "token": "60/h",  # one-time tokens that are no good, from one network
     "mfa": "5/5m",  # second factors of one person
+    "passkey_options": "300/h",  # sign-ins with a passkey that are begun and not finished, from one network
     "social": "60/h",  # sign-ins at a provider, from one network
     "export": "10/h",  # exports of one person
 }

@@ -16,3 +16,5 @@ class KitAppConfig(AppConfig):
 
         for check in checks.ALL:
             register(check, Tags.compatibility)
+        for check in checks.DEPLOY:
+            register(check, Tags.security, deploy=True)

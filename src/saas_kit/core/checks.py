@@ -8,7 +8,7 @@ from django.conf import settings
 from django.core import checks
 from django.core.checks import CheckMessage, Error
 
-from saas_kit.core.conf import all_settings, matches
+from saas_kit.core.conf import CoreSettings, all_settings, matches
 from saas_kit.core.deletion import soft_deletable_models
 from saas_kit.core.models import AliveManager
 
@@ -63,4 +63,20 @@ def check_soft_deletable_managers(**kwargs: object) -> list[CheckMessage]:
     ]
 
 
+def check_trusted_proxies(**kwargs: object) -> list[CheckMessage]:
+    """Report a proxy in front whose word on the client's address is not taken."""
+    if not settings.SECURE_PROXY_SSL_HEADER or CoreSettings.TRUSTED_PROXIES > 0:
+        return []
+    return [
+        checks.Warning(
+            "SECURE_PROXY_SSL_HEADER tells of a proxy, but SAAS_KIT_CORE_TRUSTED_PROXIES is 0, so that all clients may "
+            "seem to have the proxy's address and share its limits.",
+            hint="Set SAAS_KIT_CORE_TRUSTED_PROXIES = 1, or how many proxies append to X-Forwarded-For. Where the "
+            'server sets REMOTE_ADDR itself, set SILENCED_SYSTEM_CHECKS = ["saas_kit.W003"].',
+            id="saas_kit.W003",
+        )
+    ]
+
+
 ALL = (check_settings_types, check_settings_names, check_soft_deletable_managers)
+DEPLOY = (check_trusted_proxies,)

@@ -54,6 +54,21 @@ class AppSettings:
         return {setting.name: hints[name] for name, setting in cls.declared.items()}
 
 
+class CoreSettings(AppSettings):
+    """The settings that concern every app."""
+
+    prefix = "SAAS_KIT_CORE_"
+
+    TRUSTED_PROXIES: int = 0
+    """
+    How many proxies in front of the server append the address that they saw to ``X-Forwarded-For``.
+
+    The client's address is then the entry that the outermost of them wrote: the first from the right with 1, the
+    second with 2. What clients write themselves stands left of it and is not read. With 0 the header is not read, and
+    the address is ``REMOTE_ADDR``; so it is where there are fewer entries, or something else than an address.
+    """
+
+
 def all_settings() -> list[type[AppSettings]]:
     """Return the settings classes of every app of the kit, whether or not it is installed."""
     for module in pkgutil.iter_modules(saas_kit.__path__, "saas_kit."):

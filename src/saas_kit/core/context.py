@@ -37,7 +37,7 @@ request_id: ContextVar[str | None] = ContextVar("saas_kit_request_id", default=N
 """The id of the request being answered, as in its ``X-Request-ID``."""
 
 ip_address: ContextVar[str | None] = ContextVar("saas_kit_ip_address", default=None)
-"""The address that the request came from."""
+"""The address of the client that the request came from; behind proxies that are trusted, the one that they saw."""
 
 organization_id: ContextVar[UUID | None] = ContextVar("saas_kit_organization_id", default=None)
 """The organization that the request was narrowed to."""

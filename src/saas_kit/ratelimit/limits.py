@@ -57,7 +57,7 @@ def hit(name: str, limit: Limit, *parts: str) -> None:
 
     Args:
         name: What is attempted.
-        parts: Who attempts it, and on whom; an IP address of version 6 counts as its /64 network.
+        parts: Who attempts it, and on whom; an IP address counts as its network, see ``network_of()``.
 
     Raises:
         RateLimited: There were as many as are allowed already, this one is one more.
@@ -84,15 +84,25 @@ def forget(name: str, limit: Limit, *parts: str) -> None:
         logger.warning("An attempt could not be taken back.", exc_info=True)
 
 
+def network_of(address: str) -> str:
+    """
+    Return what an IP address is counted as.
+
+    That is an IPv4 address itself, in whichever version it is written, and the /64 of an IPv6 address, as whoever has
+    one address has all of them. Any other text is returned as it is.
+    """
+    try:
+        found = ipaddress.ip_address(address)
+    except ValueError:
+        return address
+    if isinstance(found, ipaddress.IPv4Address):
+        return str(found)
+    if found.ipv4_mapped is not None:
+        return str(found.ipv4_mapped)
+    return str(ipaddress.IPv6Network((int(found), 64), strict=False))
+
+
 def _key(name: str, limit: Limit, parts: tuple[str, ...], now: float) -> str:
-    who = "\n".join(_network(part) for part in parts)
+    who = "\n".join(network_of(part) for part in parts)
     digest = hashlib.sha256(who.encode()).hexdigest()[:32]  # no address is written into the cache
     return f"rl:{name}:{limit.amount}/{limit.seconds}:{digest}:{int(now) // limit.seconds}"
-
-
-def _network(part: str) -> str:
-    try:
-        address = ipaddress.ip_address(part)
-    except ValueError:
-        return part
-    return part if address.version == 4 else str(ipaddress.ip_network(f"{part}/64", strict=False))

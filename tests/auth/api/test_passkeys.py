@@ -608,7 +608,7 @@ class TestSignIn:
 
     def test_one_network_can_ask_so_often(self, api, owner, settings):
         """Each question is a row. Whoever then signs in is not counted, so that an office is not locked out."""
-        settings.SAAS_KIT_AUTH_RATE_LIMITS = {"login_network": "3/h"}
+        settings.SAAS_KIT_AUTH_RATE_LIMITS = {"passkey_options": "3/h"}
         authenticator = enroll(owner.user)
         for _ in range(5):
             token, options = ask(api)
@@ -617,6 +617,16 @@ class TestSignIn:
         statuses = [api("post", "passkeys/options/").status_code for _ in range(5)]
 
         assert statuses == [200, 200, 200, 429, 429]
+
+    def test_questions_do_not_use_up_the_password(self, api, owner, settings):
+        """Whoever fetches options in a loop locks nobody of their network out of signing in by a password."""
+        settings.SAAS_KIT_AUTH_RATE_LIMITS = {"login_network": "3/h"}
+
+        statuses = [api("post", "passkeys/options/").status_code for _ in range(5)]
+
+        assert statuses == [200] * 5
+        body = {"email": email_of(owner.user), "password": PASSWORD}
+        assert api("post", "login/", body).status_code == 200
 
     def test_one_network_can_try_so_many_tokens(self, api, owner, settings):
         settings.SAAS_KIT_AUTH_RATE_LIMITS = {"token": "2/h"}
