@@ -31,8 +31,9 @@ SELECT gen_random_uuid(), '!', false, false, true, 'person' || number || '@examp
 FROM generate_series(1, 1000) number;
 INSERT INTO saas_kit_tenancy_account (id, created_at, updated_at, name, slug, status, metadata)
 VALUES (gen_random_uuid(), now(), now(), 'Account', 'account', 'active', '{}');
-INSERT INTO saas_kit_tenancy_organization (id, created_at, updated_at, name, slug, status, metadata, account_id)
-SELECT gen_random_uuid(), now(), now(), 'Organization ' || number, 'organization-' || number, 'active', '{}',
+INSERT INTO saas_kit_tenancy_organization
+    (id, created_at, updated_at, name, slug, status, require_mfa, metadata, account_id)
+SELECT gen_random_uuid(), now(), now(), 'Organization ' || number, 'organization-' || number, 'active', false, '{}',
     (SELECT id FROM saas_kit_tenancy_account)
 FROM generate_series(1, %(organizations)s) number;
 CREATE TEMPORARY TABLE organizations ON COMMIT DROP AS

@@ -7,7 +7,9 @@ import statistics
 import time
 
 import pytest
+from django.core import signals
 from django.core.wsgi import get_wsgi_application
+from django.db import close_old_connections
 from django.test import RequestFactory
 
 from saas_kit.auth.limits import DEFAULTS
@@ -63,7 +65,11 @@ def test_sign_in(api, compare):
 
 @pytest.fixture
 def post():
-    """Call the API as a server does, which closes a response once the client has it; return what closes them all."""
+    """Call the API as a server does, which closes a response once the client has it; ``close()`` closes them all."""
+    # between requests Django closes a connection that is in a transaction, as that of a test is
+    chosen = (signals.request_started, signals.request_finished)
+    for signal in chosen:
+        signal.disconnect(close_old_connections)
     serve = get_wsgi_application()
     unclosed = []
 
@@ -78,7 +84,9 @@ def post():
             unclosed.pop(0).close()
 
     post.close = close
-    return post
+    yield post
+    for signal in chosen:
+        signal.connect(close_old_connections)
 
 
 def test_password_reset(compare, post):
