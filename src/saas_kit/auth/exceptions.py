@@ -23,7 +23,7 @@ class AddressUnproved(InvalidCredentials):
         user: The person, who can be sent a link.
     """
 
-    def __init__(self, user: AbstractBaseUser) -> None:
+    def __init__(self, user: AbstractBaseUser | None = None) -> None:
         super().__init__()
         self.user = user
 

@@ -67,7 +67,7 @@ class LoginView(AuthView, stock.LoginView):
 
     def handle_exception(self, exc: Exception) -> Response:
         response: Response = super().handle_exception(exc)
-        if isinstance(exc, AddressUnproved):
+        if isinstance(exc, AddressUnproved) and exc.user is not None:
             after_response(response, partial(_remind, exc.user))  # the time must not tell it either
         return response
 
