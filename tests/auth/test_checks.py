@@ -116,6 +116,15 @@ def test_a_host_that_is_set_up_has_nothing_to_hear():
         ({"SAAS_KIT_AUTH_ACCESS_TOKEN_LIFETIME": timedelta(hours=1)}, "W003", "timedelta(minutes=5)", True),
         ({"SAAS_KIT_AUTH_SIGNING_KEY": django_settings.SECRET_KEY}, "W002", "Remove it", True),
         ({"SAAS_KIT_AUTH_SIGNING_KEY_FALLBACKS": [django_settings.SECRET_KEY]}, "W002", "Remove it", True),
+        *(
+            (
+                {f"SAAS_KIT_AUTH_{name}": timedelta(days=90)},
+                "W015",
+                f"SAAS_KIT_AUTH_{name} = timedelta(",
+                True,
+            )
+            for name in ("REFRESH_TOKEN_LIFETIME", "RESET_PASSWORD_LIFETIME", "REUSE_LEEWAY")
+        ),
         ({"AUTH_PASSWORD_VALIDATORS": []}, "W004", "AUTH_PASSWORD_VALIDATORS", True),
         ({"SAAS_KIT_AUTH_RATE_LIMITS": {"login": None}}, "W010", "'100/h'", True),
         (

@@ -24,6 +24,11 @@ AUTHENTICATION = "saas_kit.auth.api.authentication.SessionTokenAuthentication"
 MFA_ADAPTER = "saas_kit.auth.mfa.MFAAdapter"
 SOCIAL_ADAPTER = "saas_kit.auth.social_adapter.SocialAccountAdapter"
 MAX_ACCESS_LIFETIME = timedelta(minutes=15)
+LONGEST = {
+    "REFRESH_TOKEN_LIFETIME": timedelta(days=14),
+    "RESET_PASSWORD_LIFETIME": timedelta(hours=1),
+    "REUSE_LEEWAY": timedelta(seconds=10),
+}
 
 _MAKE_KEY = "python -c 'import secrets; print(secrets.token_urlsafe(48))'"
 _MAKE_KEYS = {
@@ -221,6 +226,19 @@ def check_lifetimes(**kwargs: object) -> list[CheckMessage]:
     ]
 
 
+def check_longer_lifetimes(**kwargs: object) -> list[CheckMessage]:
+    """W015: what can be stolen from a mailbox or a device should not be good for long."""
+    return [
+        CheckWarning(
+            f"SAAS_KIT_AUTH_{name} is longer than {limit}.",
+            hint=f"Set SAAS_KIT_AUTH_{name} = timedelta(seconds={limit.total_seconds():.0f}), or less.",
+            id="saas_kit_auth.W015",
+        )
+        for name, limit in LONGEST.items()
+        if getattr(AuthSettings, name) > limit
+    ]
+
+
 def check_password_validators(**kwargs: object) -> list[CheckMessage]:
     """W004: the kit checks a password's length; what is common or easy to guess is for Django's validators."""
     if settings.AUTH_PASSWORD_VALIDATORS:
@@ -263,4 +281,10 @@ ALL = (
     check_social_adapter,
     check_social_addresses,
 )
-DEPLOY = (check_signing_key_is_its_own, check_lifetimes, check_password_validators, check_registration)
+DEPLOY = (
+    check_signing_key_is_its_own,
+    check_lifetimes,
+    check_longer_lifetimes,
+    check_password_validators,
+    check_registration,
+)

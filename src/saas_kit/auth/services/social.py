@@ -9,6 +9,7 @@ from django.apps import apps
 from django.contrib.auth import get_user_model
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.db import IntegrityError, transaction
+from django.utils import timezone
 
 from saas_kit.audit.services import record
 from saas_kit.auth import messages, signals
@@ -148,8 +149,9 @@ def _returning(link: Any, identity: Identity) -> AbstractBaseUser:
     user: AbstractBaseUser = link.user
     if not user.is_active:
         raise InvalidCredentials
-    link.extra_data = _facts_of(identity)
-    link.save(update_fields=["extra_data", "last_login"])
+    known = _links().filter(pk=link.pk).update(extra_data=_facts_of(identity), last_login=timezone.now())
+    if not known:  # it was disconnected a moment ago
+        raise InvalidCredentials
     if is_proof_due(user):
         _ask_for_proof(user, getattr(user, email_field()))
     return user

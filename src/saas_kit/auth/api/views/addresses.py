@@ -30,7 +30,7 @@ class VerifyEmailView(AuthView, GenericApiView):
         "post": "Take the token of the link that was sent there. Nobody is signed in by it. Sessions that were opened "
         "before end, but for the one whose access token comes with this request."
     }
-    extra_errors = {"post": (401, 410)}
+    extra_errors = {"post": (401, 403, 410)}
 
     def post(self, request: Request, **kwargs: Any) -> Response:
         """Prove that an address is one's own."""
@@ -102,7 +102,7 @@ class ConfirmEmailChangeView(AuthView, GenericApiView):
         "post": "Take the token of the link that was sent to the new address. The old address is told. All sessions "
         "end, but for the one whose access token comes with this request."
     }
-    extra_errors = {"post": (401, 410)}
+    extra_errors = {"post": (401, 403, 410)}
 
     def post(self, request: Request, **kwargs: Any) -> Response:
         """Confirm a new address."""
