@@ -29,7 +29,7 @@ from tests.auth.authenticator import Authenticator, encode, enroll
 pytestmark = [pytest.mark.django_db, pytest.mark.hosts("full", "default_user", "custom_organization")]
 
 
-STATEMENTS = 9  # of a use, the savepoint too
+STATEMENTS = 10  # of a use, the savepoint too
 
 
 @pytest.fixture
