@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, ClassVar
 
@@ -43,6 +43,23 @@ class AuthView(ApiView):
     def own_session(self) -> Any:
         """The session of the caller; None where nobody is signed in."""
         return self.request.auth
+
+    def require_person(self, body: Mapping[str, Any]) -> None:
+        """
+        Make sure that whoever has the session is its person.
+
+        Args:
+            body: With the ``current_password`` of somebody who has one.
+
+        Raises:
+            WrongPassword: It is another.
+            RateLimited: It was asked for too often.
+            SignInTooOld: They have none, and signed in too long ago.
+        """
+        if self.actor.has_usable_password():
+            services.require_password(self.actor, body["current_password"])
+        else:
+            services.require_recent_sign_in(self.own_session)
 
 
 def open_session(user: AbstractBaseUser, request: Request) -> Tokens:

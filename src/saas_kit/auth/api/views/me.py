@@ -66,11 +66,7 @@ class MeView(AuthView, RetrieveModelMixin, UpdateModelMixin, DestroyModelMixin, 
     def perform_destroy(self, instance: Any) -> None:
         serializer = DeleteMeSerializer(data=self.request.data, context=self.get_serializer_context())
         serializer.is_valid(raise_exception=True)
-        if instance.has_usable_password():
-            services.require_password(instance, serializer.validated_data["current_password"])
-        else:
-            session: Any = self.request.auth
-            services.require_recent_sign_in(session)
+        self.require_person(serializer.validated_data)
         services.request_erasure(instance, actor=self.actor)
 
 

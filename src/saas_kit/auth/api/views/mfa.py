@@ -122,10 +122,7 @@ class TOTPView(AuthView, GenericApiView):
         """Remove the caller's authenticator app."""
         serializer = self.get_serializer(data=request.data)
         serializer.is_valid(raise_exception=True)
-        if self.actor.has_usable_password():
-            services.require_password(self.actor, serializer.validated_data["current_password"])
-        else:
-            services.require_recent_sign_in(self.own_session)
+        self.require_person(serializer.validated_data)
         services.disable_totp(self.actor, actor=self.actor)
         return Response(status=status.HTTP_204_NO_CONTENT)
 

@@ -43,13 +43,10 @@ class OwnPasskeysView(AuthView, GenericApiView):
         return services.passkeys_of(self.actor).annotate(name=KT("data__name"))
 
     def require_proof(self) -> None:
-        """Make sure that whoever has the session is the person: by their password, else by how new it is."""
+        """Make sure that whoever has the session is the person, by what the body says."""
         serializer = PasskeyProofSerializer(data=self.request.data, context=self.get_serializer_context())
         serializer.is_valid(raise_exception=True)
-        if self.actor.has_usable_password():
-            services.require_password(self.actor, serializer.validated_data["current_password"])
-        else:
-            services.require_recent_sign_in(self.own_session)
+        self.require_person(serializer.validated_data)
 
 
 class PasskeysView(ListModelMixin, OwnPasskeysView):
