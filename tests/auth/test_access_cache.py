@@ -214,7 +214,7 @@ CHANGES: dict[str, tuple[Callable[[Scene], Any] | None, Callable[[Scene], Any]]]
             s.person, OTHER_PASSWORD, actor=s.person, keep=s.tokens["person"].session
         ),
     ),
-    "auth.change_user": (None, lambda s: services.change_user(s.person, first_name="Ada", actor=None)),
+    "auth.change_user": (None, lambda s: services.change_user(s.person, **_names(s.person), actor=None)),
     "auth.claim_unverified": (None, lambda s: services.claim_unverified(s.person)),
     "auth.confirm_email_change": (
         secret_of(Purpose.CHANGE_EMAIL),
@@ -231,7 +231,7 @@ CHANGES: dict[str, tuple[Callable[[Scene], Any] | None, Callable[[Scene], Any]]]
     "auth.open_session": (None, lambda s: services.open_session(s.person)),
     "auth.register_again": (
         None,
-        lambda s: services.register_again(s.person, password=OTHER_PASSWORD, first_name="Ada"),
+        lambda s: services.register_again(s.person, password=OTHER_PASSWORD, **_names(s.person)),
     ),
     "auth.remove_passkey": (
         give_passkey,
@@ -398,6 +398,11 @@ WITHOUT_WRITES = {
 }
 # they need a provider or a passkey; what they write is among the rows below
 THROUGH_ROWS = {"auth.add_passkey", "auth.sign_in_with"}
+
+
+def _names(person: Any) -> dict[str, str]:
+    name = "first_name" if hasattr(person, "first_name") else "full_name"
+    return {name: "Ada"}
 
 
 def _update_people(s: Scene) -> None:

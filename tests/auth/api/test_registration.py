@@ -88,6 +88,7 @@ class TestMandatory:
         assert answer.status_code == 400
         assert answer.json()["errors"][0]["code"] == "weak_password"
 
+    @pytest.mark.hosts("full", "default_user")  # whose people have names
     def test_proved_account_is_left_alone(self, api, register, make_person):
         """Whoever registers with somebody's proved address changes nothing of theirs."""
         person = make_person("ada@example.com", email_verified=True)
@@ -99,6 +100,7 @@ class TestMandatory:
         assert person.first_name == ""
         assert api("post", "login/", {"email": person.email, "password": OTHER}).status_code == 401
 
+    @pytest.mark.hosts("full", "default_user")  # whose people have names
     def test_latest_registration_counts(self, api, register, mailoutbox):
         """I56, M7, T17: the attacker's password and link are over once the owner of the address registers."""
         register("victim@example.com", OTHER, first_name="Eve")
@@ -151,6 +153,7 @@ class TestMandatory:
         assert api("post", "password/reset/confirm/", body).status_code == 204
         assert has_verified_email(person_with("victim@example.com"))
 
+    @pytest.mark.hosts("full", "default_user")  # whose people have names
     def test_names_of_somebody_else_are_gone(self, register):
         """T17: what the latest registration leaves out is empty, and not what the one before said."""
         register("victim@example.com", OTHER, first_name="Eve", last_name="http://evil.example")
