@@ -222,6 +222,7 @@ def _known_ids() -> dict[str, str]:
         "team_member": TeamMembership.objects.get(team=team, membership=member),
         "project": project,
         "task": task,
+        "session": open_session(owner).session,
         "deleted_account": account,
         "deleted_organization": deleted,
         "deleted_team": Team.objects.get(organization=organization, name="Support"),
