@@ -842,10 +842,12 @@ class TestRaces:
             assert users_with_email(person["email"]).count() == 1
             assert SocialAccount.objects.filter(uid=person["sub"]).count() == 1
 
-    def test_of_those_who_connect_the_same_one_succeeds(self, api, provider, make_signed_in, race):
+    def test_of_those_who_connect_the_same_one_succeeds(
+        self, api, provider, make_person, make_signed_in, race
+    ):
         for number in range(5):
             body = {"id_token": provider.id_token_of({**ADA, "sub": f"shared-{number}"})}
-            tokens = [make_signed_in().access for _ in range(4)]
+            tokens = [make_signed_in(make_person(email_verified=True)).access for _ in range(4)]
 
             def connect(token, body=body):
                 return api("post", "social/corp/connect/", body, token=token)
