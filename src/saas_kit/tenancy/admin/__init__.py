@@ -1,0 +1,18 @@
+"""The admin of tenancy, and what hosts derive theirs from."""
+
+from __future__ import annotations
+
+from saas_kit.tenancy.admin.choosing import OrganizationChoicePage
+from saas_kit.tenancy.admin.customers import AccountAdmin, OrganizationAdmin
+from saas_kit.tenancy.admin.rows import OrganizationOwnedAdmin, OrganizationOwnedForm
+from saas_kit.tenancy.admin.soft_deletable import SlugForm, SoftDeletableAdmin
+
+__all__ = [
+    "AccountAdmin",
+    "OrganizationAdmin",
+    "OrganizationChoicePage",
+    "OrganizationOwnedAdmin",
+    "OrganizationOwnedForm",
+    "SlugForm",
+    "SoftDeletableAdmin",
+]
