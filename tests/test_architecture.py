@@ -66,7 +66,6 @@ TOPICS = {
     "auth": {
         "access_cache",
         "access_cache_checks",
-        "addresses",
         "admin_checks",
         "cookie_checks",
         "devices",

@@ -10,9 +10,9 @@ from django.contrib.auth import get_user_model
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.db.models import OuterRef, QuerySet
 
-from saas_kit.auth.addresses import normalize_email
 from saas_kit.auth.models import AbstractEmailUser
 from saas_kit.core import caller
+from saas_kit.core.addresses import normalize_email
 
 VERIFIED_EMAILS_PART = "verified_emails"
 AUTHENTICATORS_PART = "authenticators"

@@ -15,7 +15,7 @@ from django.utils import timezone
 from django.utils.crypto import constant_time_compare, salted_hmac
 from django.utils.translation import gettext_lazy as _
 
-from saas_kit.auth.addresses import has_dns_form, normalize_email
+from saas_kit.core.addresses import has_dns_form, normalize_email
 from saas_kit.core.caller_changes import WatchedQuerySet
 from saas_kit.core.models import Identified, Timestamped
 

@@ -22,10 +22,10 @@ from django.core.exceptions import ImproperlyConfigured, PermissionDenied, Valid
 from django.http import HttpRequest
 from django.views.decorators.debug import sensitive_variables
 
-from saas_kit.auth.addresses import has_dns_form, normalize_email
 from saas_kit.auth.conf import AuthSettings
 from saas_kit.auth.exceptions import InvalidCredentials, UnknownRedirectURI, UnsupportedCredential
 from saas_kit.auth.identity import has_field
+from saas_kit.core.addresses import has_dns_form, normalize_email
 from saas_kit.core.exceptions import NotFound, Unavailable
 from saas_kit.email.links import frontend_link
 

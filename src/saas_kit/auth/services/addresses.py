@@ -12,7 +12,6 @@ from django.views.decorators.debug import sensitive_variables
 
 from saas_kit.audit.services import record
 from saas_kit.auth import limits, messages, signals
-from saas_kit.auth.addresses import has_dns_form, normalize_email
 from saas_kit.auth.conf import AuthSettings
 from saas_kit.auth.exceptions import TokenGone
 from saas_kit.auth.identity import email_field, has_verified_email, users_with_email
@@ -28,6 +27,7 @@ from saas_kit.auth.services.one_time_tokens import (
 from saas_kit.auth.services.people import change_email
 from saas_kit.auth.services.sessions import revoke_sessions
 from saas_kit.core import caller
+from saas_kit.core.addresses import has_dns_form, normalize_email
 from saas_kit.core.events import send_on_commit
 from saas_kit.core.exceptions import InvalidInput, RateLimited
 from saas_kit.email.services import send

@@ -17,11 +17,11 @@ from django.views.decorators.debug import sensitive_variables
 
 from saas_kit.audit.services import record
 from saas_kit.auth import signals
-from saas_kit.auth.addresses import has_dns_form, normalize_email
 from saas_kit.auth.exceptions import EmailTaken, WeakPassword
 from saas_kit.auth.identity import email_field, username_field, users_with_email
 from saas_kit.auth.models import AbstractEmailUser, Session
 from saas_kit.auth.services.sessions import revoke_sessions
+from saas_kit.core.addresses import has_dns_form, normalize_email
 from saas_kit.core.changes import apply_changes
 from saas_kit.core.events import send_on_commit
 from saas_kit.core.exceptions import InvalidInput

@@ -11,11 +11,11 @@ from django.http import HttpRequest
 from django.views.decorators.debug import sensitive_variables
 
 from saas_kit.auth import limits
-from saas_kit.auth.addresses import normalize_email
 from saas_kit.auth.exceptions import AddressUnproved, InvalidCredentials
 from saas_kit.auth.identity import find_user, username_field, users_with_email
 from saas_kit.auth.models import Session
 from saas_kit.auth.services.addresses import is_proof_due
+from saas_kit.core.addresses import normalize_email
 from saas_kit.core.exceptions import RateLimited
 from saas_kit.ratelimit import network_of
 

@@ -13,7 +13,6 @@ from django.utils import timezone
 
 from saas_kit.audit.services import record
 from saas_kit.auth import messages, signals
-from saas_kit.auth.addresses import normalize_email
 from saas_kit.auth.conf import AuthSettings
 from saas_kit.auth.exceptions import (
     AddressInUse,
@@ -29,6 +28,7 @@ from saas_kit.auth.providers import Identity
 from saas_kit.auth.services.addresses import ask_for_verification, is_proof_due, mark_verified, may_mail
 from saas_kit.auth.services.claiming import claim_unverified
 from saas_kit.auth.services.people import hold_user
+from saas_kit.core.addresses import normalize_email
 from saas_kit.core.events import send_on_commit
 from saas_kit.email.services import send
 

@@ -10,8 +10,8 @@ from rest_framework import serializers
 
 from saas_kit.api.serializers import ModelSerializer
 from saas_kit.auth import services
-from saas_kit.auth.addresses import normalize_email
 from saas_kit.auth.identity import email_field, has_field, has_mfa, has_verified_email
+from saas_kit.core.addresses import normalize_email
 
 NAMES = tuple(name for name in ("first_name", "last_name") if has_field(name))
 _CREATED_AT = next((name for name in ("created_at", "date_joined") if has_field(name)), None)

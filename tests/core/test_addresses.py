@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from saas_kit.auth.addresses import normalize_email
+from saas_kit.core.addresses import normalize_email
 
 
 @pytest.mark.parametrize(

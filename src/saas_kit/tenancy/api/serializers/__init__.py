@@ -1,0 +1,35 @@
+"""The shapes of accounts, organizations and memberships."""
+
+from saas_kit.tenancy.api.serializers.customers import (
+    AccountMembershipSerializer,
+    AccountSerializer,
+    AddAccountMemberSerializer,
+    AddMemberSerializer,
+    ChangeAccountRoleSerializer,
+    ChangeRoleSerializer,
+    MembershipSerializer,
+    OrganizationSecuritySerializer,
+    OrganizationSerializer,
+    PermissionPageSerializer,
+    PermissionSerializer,
+    PersonSerializer,
+    SlugField,
+    TransferSerializer,
+)
+
+__all__ = [
+    "AccountMembershipSerializer",
+    "AccountSerializer",
+    "AddAccountMemberSerializer",
+    "AddMemberSerializer",
+    "ChangeAccountRoleSerializer",
+    "ChangeRoleSerializer",
+    "MembershipSerializer",
+    "OrganizationSecuritySerializer",
+    "OrganizationSerializer",
+    "PermissionPageSerializer",
+    "PermissionSerializer",
+    "PersonSerializer",
+    "SlugField",
+    "TransferSerializer",
+]
