@@ -303,6 +303,8 @@ class TestPolicies:
                 "saas_kit_audit_event",
                 "saas_kit_teams_team",
                 "saas_kit_teams_teammembership",
+                "saas_kit_tenancy_invitation",
+                "saas_kit_tenancy_invitationtoken",
                 "saas_kit_tenancy_membership",
                 "widgets_note",
                 "widgets_widget",

@@ -14,6 +14,15 @@ from saas_kit.tenancy.models.customers import (
     get_organization_model,
     slug_validator,
 )
+from saas_kit.tenancy.models.invitations import (
+    EXPIRED,
+    INVITATION_STATUSES,
+    MESSAGE_MAX_LENGTH,
+    Invitation,
+    InvitationQuerySet,
+    InvitationStatus,
+    InvitationToken,
+)
 from saas_kit.tenancy.models.owned import (
     OrganizationOwned,
     OrganizationOwnedManager,
@@ -21,11 +30,18 @@ from saas_kit.tenancy.models.owned import (
 )
 
 __all__ = [
+    "EXPIRED",
+    "INVITATION_STATUSES",
+    "MESSAGE_MAX_LENGTH",
     "AbstractOrganization",
     "Account",
     "AccountMembership",
     "AccountMembershipQuerySet",
     "AccountQuerySet",
+    "Invitation",
+    "InvitationQuerySet",
+    "InvitationStatus",
+    "InvitationToken",
     "Membership",
     "MembershipQuerySet",
     "Organization",
