@@ -44,9 +44,12 @@ TOPICS = {
             "background",
             "celery",
             "choice",
+            "domain_checks",
+            "domain_proofs",
             "guard",
             "isolation",
             "isolation_checks",
+            "mail_providers",
             "middleware",
             "operations",
         ),
@@ -84,7 +87,7 @@ TOPICS = {
         "webauthn",
     },
     "auth/api": {"authentication", "cookies", "stock"},
-    "email": {"links", "messages"},
+    "email": {"links", "mailer", "messages"},
     "users": {"export"},
 }
 NOT_TOPICS = {"utils", "util", "helpers", "helper", "common", "base", "misc"}

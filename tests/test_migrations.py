@@ -16,8 +16,8 @@ WITH_MODELS = [
     if config.name.startswith("saas_kit.") and any(config.get_models())
 ]
 # memberships point at the organization that the host chose, which itself points at the account: the host's own
-# organization depends on the first and the second depends on it; invitations follow
-SEVERAL = {"saas_kit_tenancy": ["0001_initial", "0002_membership", "0003_invitation"]}
+# organization depends on the first and the second depends on it; invitations and domains follow
+SEVERAL = {"saas_kit_tenancy": ["0001_initial", "0002_membership", "0003_invitation", "0004_domain"]}
 
 
 @pytest.mark.parametrize("config", WITH_MODELS, ids=lambda config: config.label)

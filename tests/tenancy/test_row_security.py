@@ -303,9 +303,11 @@ class TestPolicies:
                 "saas_kit_audit_event",
                 "saas_kit_teams_team",
                 "saas_kit_teams_teammembership",
+                "saas_kit_tenancy_emaildomain",
                 "saas_kit_tenancy_invitation",
                 "saas_kit_tenancy_invitationtoken",
                 "saas_kit_tenancy_membership",
+                "saas_kit_tenancy_removedmember",
                 "widgets_note",
                 "widgets_widget",
             )

@@ -14,12 +14,23 @@ def normalize_email(email: str) -> str:
     Two spellings of one address have the same form, and mail is sent to that form. What is not an address is
     returned in the same way, for a validator to refuse; see ``has_dns_form()`` too.
     """
-    text = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", email).strip().lower())
-    local, at, domain = text.rpartition("@")
-    try:
-        return f"{local}{at}{punycode(domain)}"
-    except UnicodeError:
-        return text
+    local, at, domain = _folded(email).rpartition("@")
+    return f"{local}{at}{_as_in_dns(domain)}"
+
+
+def normalize_domain(domain: str) -> str:
+    """
+    Return the one form of a domain, which is that in the normalized addresses there.
+
+    What is no domain is returned in the same way, for a validator to refuse.
+    """
+    return _as_in_dns(_folded(domain))
+
+
+def domain_of(email: str) -> str:
+    """Return the domain of an address, normalized; empty of what is no address."""
+    _, at, domain = normalize_email(email).rpartition("@")
+    return domain if at else ""
 
 
 def has_dns_form(email: str) -> bool:
@@ -30,3 +41,14 @@ def has_dns_form(email: str) -> bool:
     version of Unicode that Python or the database knows.
     """
     return email.isascii()
+
+
+def _folded(text: str) -> str:
+    return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).strip().lower())
+
+
+def _as_in_dns(domain: str) -> str:
+    try:
+        return punycode(domain)
+    except UnicodeError:
+        return domain

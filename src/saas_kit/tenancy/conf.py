@@ -53,6 +53,15 @@ class TenancySettings(AppSettings):
     its arguments, as ``saas_kit_check_isolation`` names them.
     """
 
+    PUBLIC_MAIL_DOMAINS: tuple[str, ...] = ()
+    """Domains in which anybody can have an address, beside those that the kit knows: no organization can claim them."""
+
+    DNS_NAMESERVERS: tuple[str, ...] = ()
+    """
+    The name servers that are asked for the proof of a domain, each an IP address with or without a port, such as
+    ``192.0.2.53``, ``192.0.2.53:5353`` or ``[2001:db8::53]:5353``. Empty, it is those of the operating system.
+    """
+
     SECOND_FACTOR: str = ""
     """
     Dotted path to a function that takes a person and tells whether they have a second factor, for organizations that

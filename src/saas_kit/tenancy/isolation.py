@@ -106,7 +106,7 @@ def shared_uniques(model: type[models.Model]) -> list[str]:
     Return what must be unique among the rows of all organizations.
 
     Such a key tells whoever writes that somebody else has a value. A foreign key that cannot leave the organization
-    makes a key its own as well.
+    makes a key its own as well. Constraints that the model names in ``unique_among_organizations`` are left out.
     """
     inside = {FIELD, f"{FIELD}_id", *references_of(model)}
     fields = [field for field in model._meta.local_fields if field.unique and not field.primary_key]
@@ -117,7 +117,8 @@ def shared_uniques(model: type[models.Model]) -> list[str]:
             expressions = {getattr(each, "name", None) for each in constraint.expressions}
             if inside.isdisjoint({*constraint.fields, *expressions}):
                 found.append(constraint.name)
-    return found
+    intended = getattr(model, "unique_among_organizations", ())
+    return [name for name in found if name not in intended]
 
 
 # In the migrations

@@ -78,7 +78,8 @@ def check_uniques(**kwargs: object) -> list[CheckMessage]:
     return [
         checks.Warning(
             f"{name} of {model._meta.label} is unique among all organizations, so that one can tell what another has.",
-            hint='Use a UniqueConstraint whose fields begin with "organization".',
+            hint='Use a UniqueConstraint whose fields begin with "organization"; or, where it is meant, name it in '
+            "unique_among_organizations of the model.",
             obj=model,
             id="saas_kit_tenancy.W013",
         )

@@ -14,6 +14,16 @@ from saas_kit.tenancy.models.customers import (
     get_organization_model,
     slug_validator,
 )
+from saas_kit.tenancy.models.domains import (
+    JOINING_ROLE,
+    MAX_DOMAIN_LENGTH,
+    EmailDomain,
+    EmailDomainQuerySet,
+    Enrollment,
+    RemovedMember,
+    domain_validator,
+    new_proof,
+)
 from saas_kit.tenancy.models.invitations import (
     EXPIRED,
     INVITATION_STATUSES,
@@ -32,12 +42,17 @@ from saas_kit.tenancy.models.owned import (
 __all__ = [
     "EXPIRED",
     "INVITATION_STATUSES",
+    "JOINING_ROLE",
+    "MAX_DOMAIN_LENGTH",
     "MESSAGE_MAX_LENGTH",
     "AbstractOrganization",
     "Account",
     "AccountMembership",
     "AccountMembershipQuerySet",
     "AccountQuerySet",
+    "EmailDomain",
+    "EmailDomainQuerySet",
+    "Enrollment",
     "Invitation",
     "InvitationQuerySet",
     "InvitationStatus",
@@ -49,7 +64,10 @@ __all__ = [
     "OrganizationOwnedManager",
     "OrganizationOwnedQuerySet",
     "OrganizationQuerySet",
+    "RemovedMember",
     "Status",
+    "domain_validator",
     "get_organization_model",
+    "new_proof",
     "slug_validator",
 ]

@@ -48,6 +48,9 @@ class OrganizationOwned(Identified, Timestamped):
 
     is_organization_owned: ClassVar[bool] = True
 
+    unique_among_organizations: ClassVar[frozenset[str]] = frozenset()
+    """The names of constraints that hold among all organizations on purpose, though a write can meet another's row."""
+
     organization = models.ForeignKey(
         organization_model(),
         on_delete=models.CASCADE,
