@@ -24,13 +24,15 @@ class AuthConfig(KitAppConfig):
             limit_checks,
             passkey_checks,
         )
-        from saas_kit.auth.identity import has_mfa, register_caller_parts
+        from saas_kit.auth.identity import has_mfa, has_verified_email, register_caller_parts
         from saas_kit.core.second_factor import register_second_factor
+        from saas_kit.core.verified_email import register_verified_email
 
         super().ready()
         register_caller_parts()
         access_cache.connect()
         register_second_factor(has_mfa)
+        register_verified_email(has_verified_email)
         if not checks.check_apps():  # else a check says what is missing
             import_module("saas_kit.auth.receivers")
         for check in (

@@ -8,8 +8,9 @@ and never lock the person out for good.
 from __future__ import annotations
 
 from saas_kit.auth.conf import AuthSettings
-from saas_kit.core import context
-from saas_kit.ratelimit import Limit, forget, hit
+from saas_kit.ratelimit import LimitTable, network
+
+__all__ = ["DEFAULTS", "TABLE", "count", "limit_of", "network", "take_back"]
 
 DEFAULTS: dict[str, str | None] = {
     "login": "5/5m",  # for one account from one network
@@ -29,38 +30,8 @@ DEFAULTS: dict[str, str | None] = {
     "export": "10/h",  # exports of one person
 }
 
+TABLE = LimitTable("auth", DEFAULTS, lambda: AuthSettings.RATE_LIMITS)
 
-def limit_of(name: str) -> Limit | None:
-    """
-    Return one of the limits; None where the host has lifted it.
-
-    Raises:
-        ValueError: The host's setting is no rate.
-    """
-    rate = (DEFAULTS | AuthSettings.RATE_LIMITS)[name]
-    return None if rate is None else Limit.parse(rate)
-
-
-def count(name: str, *parts: str) -> None:
-    """
-    Count one attempt.
-
-    Raises:
-        RateLimited: It is one too many.
-        Unavailable: The cache cannot be asked.
-    """
-    limit = limit_of(name)
-    if limit is not None:
-        hit(f"auth.{name}", limit, *parts)
-
-
-def take_back(name: str, *parts: str) -> None:
-    """Take back an attempt that was right after all."""
-    limit = limit_of(name)
-    if limit is not None:
-        forget(f"auth.{name}", limit, *parts)
-
-
-def network() -> str:
-    """Return the address that the request came from; empty outside one."""
-    return context.ip_address.get() or ""
+limit_of = TABLE.limit_of
+count = TABLE.count
+take_back = TABLE.take_back
