@@ -14,7 +14,10 @@ class TeamsConfig(KitAppConfig):
 
     def ready(self) -> None:
         from saas_kit.teams import checks
+        from saas_kit.teams.services import check_placement, place_member
+        from saas_kit.tenancy.placements import Placement, register_placement
 
         super().ready()
+        register_placement(Placement(check=check_placement, place=place_member))
         for check in checks.ALL:
             register(check, Tags.compatibility)

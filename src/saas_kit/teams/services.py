@@ -7,7 +7,9 @@ commit. ``actor`` is who acts; None is the system. Whether the actor may do it i
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
+from uuid import UUID
 
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.db import IntegrityError, transaction
@@ -17,13 +19,15 @@ from django.db.models.functions import Lower
 from saas_kit.audit.services import record
 from saas_kit.core.changes import apply_changes
 from saas_kit.core.events import send_on_commit
-from saas_kit.core.exceptions import NotFound
-from saas_kit.core.permissions import Level
+from saas_kit.core.exceptions import NotAllowed, NotFound
+from saas_kit.core.permissions import Level, has_permission
 from saas_kit.teams import signals
 from saas_kit.teams.exceptions import AlreadyInTeam, NameTaken, NotInOrganization
 from saas_kit.teams.models import Team, TeamMembership
+from saas_kit.teams.permissions import TeamPermission
+from saas_kit.tenancy.exceptions import UnknownTeam
 from saas_kit.tenancy.models import AbstractOrganization, Membership
-from saas_kit.tenancy.roles import get_role
+from saas_kit.tenancy.roles import get_role, system_roles
 from saas_kit.tenancy.scoping import within_organization
 from saas_kit.tenancy.services import lock_organization
 from saas_kit.tenancy.slugs import save_with_slug
@@ -209,6 +213,37 @@ def remove_team_member(team_membership: TeamMembership, *, actor: AbstractBaseUs
     current.delete()
     current.pk = key  # receivers still want to name it
     send_on_commit(signals.team_member_removed, sender=TeamMembership, team_membership=current, actor=actor)
+
+
+def check_placement(
+    organization: AbstractOrganization, team_ids: Sequence[UUID], actor: AbstractBaseUser | None
+) -> None:
+    """
+    Refuse teams that a new member of an organization cannot be put into; asked in the organization's scope.
+
+    Raises:
+        UnknownTeam: The organization has no such team.
+        NotAllowed: The actor may not put people into one of them.
+    """
+    chosen = list(Team.objects.filter(organization=organization, pk__in=team_ids))
+    if len(chosen) != len(set(team_ids)):
+        raise UnknownTeam(field="teams")
+    if actor is None:
+        return
+    for team in chosen:
+        team.organization = organization
+        if not has_permission(actor, TeamPermission.MANAGE_MEMBERS, team):
+            raise NotAllowed
+
+
+@transaction.atomic
+@within_organization
+def place_member(membership: Membership, team_ids: Sequence[UUID]) -> None:
+    """Put a new member of an organization into teams, in the lowest role; those that are gone are left out."""
+    role = system_roles(Level.TEAM)[-1].key
+    teams = Team.objects.filter(organization=membership.organization_id, pk__in=team_ids)
+    for team in teams.select_related("organization").order_by("pk"):
+        add_team_member(team, membership.user, role, actor=membership.user)
 
 
 def _lock_team_membership(team_membership: TeamMembership) -> TeamMembership:

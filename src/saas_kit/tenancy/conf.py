@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 from django.core.exceptions import ImproperlyConfigured
@@ -66,6 +67,33 @@ class TenancySettings(AppSettings):
     """
     Dotted path to a function that takes a person and tells whether they have a second factor, for organizations that
     require one. Empty, ``saas_kit.auth`` tells it; without that nothing does, and nobody can require one.
+    """
+
+    INVITATION_LIFETIME: timedelta = timedelta(days=7)
+    """How long an invitation can be answered, where whoever invites does not say."""
+
+    INVITATION_MAX_LIFETIME: timedelta = timedelta(days=30)
+    """How long an invitation can be answered at most."""
+
+    INVITATION_REMINDER: timedelta = timedelta(days=3)
+    """
+    How long before its end somebody is reminded of an invitation; one that is to last less than twice as long brings no
+    reminder, and with zero none does.
+    """
+
+    INVITATION_LINK: str = "/invitation#token={token}"
+    """The path of the front end's page for answering an invitation, with ``{token}`` in it."""
+
+    SEAT_LIMIT: str = ""
+    """
+    Dotted path to a function that takes an organization and returns how many members it may have, or None for any
+    number. Open invitations hold seats as well. Empty, there is no limit.
+    """
+
+    RATE_LIMITS: dict[str, str | None] = {}
+    """
+    How often something may be done, as in ``{"invitations": "50/d"}``; they replace those of the same name in
+    ``saas_kit.tenancy.limits.DEFAULTS``, and None lifts one.
     """
 
     STAFF_ACCESS: bool = False

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.utils.translation import gettext_lazy as _
 
-from saas_kit.core.exceptions import Conflict, InvalidInput, NotAllowed
+from saas_kit.core.exceptions import Conflict, Gone, InvalidInput, NotAllowed, Unavailable
 
 
 class UnknownRole(InvalidInput):
@@ -82,6 +82,104 @@ class MfaUnknown(Conflict):
 
     code = "mfa_unknown"
     message = _("A second factor cannot be required here: it is not known who has one.")
+
+
+class NoSeatsLeft(Conflict):
+    """The organization has as many members and open invitations as it may have."""
+
+    code = "no_seats_left"
+    message = _("There are no seats left in this organization.")
+
+
+class UnknownTeam(InvalidInput):
+    """The organization has no such team."""
+
+    code = "does_not_exist"
+    message = _("There is no such team in this organization.")
+
+
+class EmailMismatch(NotAllowed):
+    """The invitation is for another address than that of the person who answers it."""
+
+    code = "email_mismatch"
+    message = _("This invitation is for another e-mail address than yours.")
+
+
+class EmailUnverified(NotAllowed):
+    """The person did not prove yet that their address is theirs."""
+
+    code = "email_unverified"
+    message = _("Confirm your e-mail address first.")
+
+
+class InvitationExpired(Gone):
+    """Nobody answered the invitation in time."""
+
+    code = "invitation_expired"
+    message = _("This invitation has expired.")
+
+
+class InvitationRevoked(Gone):
+    """The invitation was taken back, replaced by a newer one, or is void."""
+
+    code = "invitation_revoked"
+    message = _("This invitation is no longer valid.")
+
+
+class InvitationDeclined(Gone):
+    """The invited person declined."""
+
+    code = "invitation_declined"
+    message = _("This invitation was declined.")
+
+
+class AlreadyAccepted(Conflict):
+    """The invitation was accepted before."""
+
+    code = "already_accepted"
+    message = _("This invitation was accepted already.")
+
+
+class PublicMailDomain(InvalidInput):
+    """Anybody can have an address in the domain, so that no organization can claim it."""
+
+    code = "public_mail_domain"
+    message = _("Anybody can have an address in this domain. Name a domain of your own.")
+
+
+class DomainClaimed(InvalidInput):
+    """The organization has claimed the domain already."""
+
+    code = "unique"
+    message = _("The organization has this domain already.")
+
+
+class OwnerByDomain(InvalidInput):
+    """Nobody is to become an owner by their address alone."""
+
+    code = "owner_by_domain"
+    message = _("Nobody can become an owner by their address. Choose another role.")
+
+
+class DomainUnproved(Conflict):
+    """The record that proves the domain is not in DNS, or not yet."""
+
+    code = "domain_unproved"
+    message = _("The record was not found in DNS. It can take hours until a new one is seen everywhere.")
+
+
+class DomainTaken(Conflict):
+    """Another organization has proved the domain."""
+
+    code = "domain_taken"
+    message = _("This domain belongs to another organization.")
+
+
+class DnsUnavailable(Unavailable):
+    """DNS does not tell whether the record that proves a domain is there."""
+
+    code = "dns_unavailable"
+    message = _("DNS does not answer for this domain right now.")
 
 
 class ScopeRequired(RuntimeError):

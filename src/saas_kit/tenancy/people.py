@@ -8,6 +8,7 @@ from uuid import UUID
 from django.contrib.auth import get_user_model
 from django.db.models import Q, QuerySet
 
+from saas_kit.core.addresses import normalize_email
 from saas_kit.tenancy.models import AbstractOrganization, AccountMembership, Membership
 
 
@@ -28,6 +29,17 @@ def account_members(account_id: UUID) -> QuerySet[Any]:
 def organization_members(organization: AbstractOrganization) -> QuerySet[Any]:
     """Return the active people who are members of an organization themselves."""
     return _active().filter(pk__in=Membership.objects.in_organization(organization).values("user"))
+
+
+def email_of(person: Any) -> str:
+    """Return somebody's address, normalized; empty of somebody without one."""
+    return normalize_email(getattr(person, person.get_email_field_name()) or "")
+
+
+def name_of(person: Any) -> str:
+    """Return what to call somebody: their name, or else what they sign in with."""
+    full_name = getattr(person, "get_full_name", person.__str__)()
+    return str(full_name).strip() or str(person)
 
 
 def _active() -> QuerySet[Any]:

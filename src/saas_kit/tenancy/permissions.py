@@ -28,6 +28,7 @@ class OrganizationPermission(models.TextChoices):
     DELETE = "saas_kit_tenancy.delete_organization", _("Delete and restore the organization")
     VIEW_MEMBERS = "saas_kit_tenancy.view_members", _("View the members")
     MANAGE_MEMBERS = "saas_kit_tenancy.manage_members", _("Add, change and remove members")
+    MANAGE_INVITATIONS = "saas_kit_tenancy.manage_invitations", _("Invite people, and see who is invited")
 
 
 register(
@@ -50,5 +51,6 @@ register(
         OrganizationPermission.DELETE: "owner",
         OrganizationPermission.VIEW_MEMBERS: "viewer",
         OrganizationPermission.MANAGE_MEMBERS: "admin",
+        OrganizationPermission.MANAGE_INVITATIONS: "admin",
     },
 )

@@ -39,3 +39,23 @@ member_removed = Signal()
 """Sender ``Membership``; ``membership`` (no longer in the database)."""
 role_changed = Signal()
 """Sender ``Membership``; ``membership``, ``old_role``."""
+
+invitation_created = Signal()
+"""Sender ``Invitation``; ``invitation``."""
+invitation_resent = Signal()
+"""Sender ``Invitation``; ``invitation``. Its earlier link is of no use any more."""
+invitation_revoked = Signal()
+"""Sender ``Invitation``; ``invitation``."""
+invitation_accepted = Signal()
+"""Sender ``Invitation``; ``invitation``, ``membership``; ``member_joined`` is sent as well."""
+invitation_declined = Signal()
+"""Sender ``Invitation``; ``invitation``."""
+
+domain_claimed = Signal()
+"""Sender ``EmailDomain``; ``domain``. It is not proved yet."""
+domain_changed = Signal()
+"""Sender ``EmailDomain``; ``domain``, ``changes`` (``{field: [before, after]}``)."""
+domain_verified = Signal()
+"""Sender ``EmailDomain``; ``domain``."""
+domain_deleted = Signal()
+"""Sender ``EmailDomain``; ``domain`` (no longer in the database)."""

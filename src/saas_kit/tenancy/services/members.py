@@ -16,12 +16,19 @@ from saas_kit.core.permissions import Level
 from saas_kit.tenancy import signals
 from saas_kit.tenancy.access import forget_access, get_access
 from saas_kit.tenancy.exceptions import AlreadyMember, LastOwner, NotInAccount, RoleTooHigh, UnknownRole
-from saas_kit.tenancy.models import AbstractOrganization, Account, AccountMembership, Membership
+from saas_kit.tenancy.models import (
+    AbstractOrganization,
+    Account,
+    AccountMembership,
+    Membership,
+    RemovedMember,
+)
 from saas_kit.tenancy.people import people_in_account
 from saas_kit.tenancy.roles import OWNER, Role, get_role
 from saas_kit.tenancy.scoping import scope, within_organization
 from saas_kit.tenancy.services.accounts import delete_account, lock_account
 from saas_kit.tenancy.services.organizations import lock_organization
+from saas_kit.tenancy.services.seats import require_seats, revoke_needless
 
 
 @transaction.atomic
@@ -37,13 +44,14 @@ def add_member(
         RoleTooHigh: The actor holds less than the role grants.
         NotInAccount: An actor adds somebody who does not belong to the account; anybody else is invited.
         AlreadyMember: The person is a member already.
+        NoSeatsLeft: The organization may have no more members.
     """
     organization = lock_organization(organization)
     granted = get_role(role, organization=organization)
-    _require_dominance(actor, organization, granted)
+    require_dominance(actor, organization, granted)
     if actor is not None:
         _require_in_account(user, organization.account_id)
-    return _join(organization, user, granted, actor)
+    return join_organization(organization, user, granted, actor)
 
 
 @transaction.atomic
@@ -57,11 +65,12 @@ def introduce_member(
     Raises:
         UnknownRole: The organization has no such role.
         RoleTooHigh: The actor holds less than the role grants.
+        NoSeatsLeft: The organization may have no more members.
     """
     organization = lock_organization(organization)
     granted = get_role(role, organization=organization)
-    _require_dominance(actor, organization, granted)
-    return _join(organization, user, granted, actor)
+    require_dominance(actor, organization, granted)
+    return join_organization(organization, user, granted, actor)
 
 
 @transaction.atomic
@@ -79,7 +88,7 @@ def change_role(membership: Membership, role: str, *, actor: AbstractBaseUser | 
     organization = lock_organization(membership.organization)
     membership = _reread(membership)
     granted = get_role(role, organization=organization)
-    _require_dominance(actor, organization, *_held_by(membership), granted)
+    require_dominance(actor, organization, *_held_by(membership), granted)
     if membership.is_owner and granted.key != OWNER:
         _keep_an_owner(membership, Membership.objects.in_organization(organization))
     changes = apply_changes(membership, {"role": granted.key})
@@ -102,7 +111,7 @@ def remove_member(membership: Membership, *, actor: AbstractBaseUser | None) -> 
     """
     End somebody's membership of an organization, and with it their places in its teams.
 
-    A member may always remove themselves.
+    A member may always remove themselves. Whoever is removed by somebody else does not come back by their address.
 
     Raises:
         RoleTooHigh: The actor holds less than the member.
@@ -110,10 +119,14 @@ def remove_member(membership: Membership, *, actor: AbstractBaseUser | None) -> 
     """
     organization = lock_organization(membership.organization)
     membership = _reread(membership)
-    if actor is None or actor.pk != membership.user_id:
-        _require_dominance(actor, organization, *_held_by(membership))
+    is_leaving = actor is not None and actor.pk == membership.user_id
+    if not is_leaving:
+        require_dominance(actor, organization, *_held_by(membership))
     if membership.is_owner:
         _keep_an_owner(membership, Membership.objects.in_organization(organization))
+    if not is_leaving:
+        removed = RemovedMember(organization=organization, user=membership.user)
+        RemovedMember.objects.bulk_create([removed], ignore_conflicts=True)
     _end(membership, actor)
 
 
@@ -132,7 +145,7 @@ def add_account_member(
     """
     account = lock_account(account)
     granted = get_role(role, level=Level.ACCOUNT)
-    _require_dominance(actor, account, granted)
+    require_dominance(actor, account, granted)
     if actor is not None:
         _require_in_account(user, account.pk)
     membership: AccountMembership = _create(AccountMembership(account=account, user=user, role=granted.key))
@@ -158,7 +171,7 @@ def change_account_role(
     account = lock_account(membership.account)
     membership = _reread(membership)
     granted = get_role(role, level=Level.ACCOUNT)
-    _require_dominance(actor, account, *_held_by(membership), granted)
+    require_dominance(actor, account, *_held_by(membership), granted)
     if membership.is_owner and granted.key != OWNER:
         _keep_an_owner(membership, AccountMembership.objects.filter(account=account))
     changes = apply_changes(membership, {"role": granted.key})
@@ -189,7 +202,7 @@ def remove_account_member(membership: AccountMembership, *, actor: AbstractBaseU
     account = lock_account(membership.account)
     membership = _reread(membership)
     if actor is None or actor.pk != membership.user_id:
-        _require_dominance(actor, account, *_held_by(membership))
+        require_dominance(actor, account, *_held_by(membership))
     if membership.is_owner:
         _keep_an_owner(membership, AccountMembership.objects.filter(account=account))
     _end(membership, actor)
@@ -231,10 +244,19 @@ def _leave(found: Membership, actor: AbstractBaseUser | None) -> None:
     _end(membership, actor)
 
 
-def _join(
+def join_organization(
     organization: AbstractOrganization, user: AbstractBaseUser, role: Role, actor: AbstractBaseUser | None
 ) -> Membership:
+    """
+    Make somebody a member of an organization whose row is held; what else invites them is over.
+
+    Raises:
+        AlreadyMember: The person is a member already.
+        NoSeatsLeft: The organization may have no more members.
+    """
+    revoke_needless(organization, user, actor=actor)
     membership: Membership = _create(Membership(organization=organization, user=user, role=role.key))
+    require_seats(organization)
     record("member.joined", target=membership, actor=actor, changes={"role": [None, role.key]})
     send_on_commit(signals.member_joined, sender=Membership, membership=membership, actor=actor)
     return membership
@@ -293,10 +315,15 @@ def _held_by(membership: Membership | AccountMembership) -> tuple[Role, ...]:
         return ()
 
 
-def _require_dominance(
+def require_dominance(
     actor: AbstractBaseUser | None, place: Account | AbstractOrganization, *roles: Role
 ) -> None:
-    """Refuse an actor whose role, as it is under the lock, is below one of the roles at stake."""
+    """
+    Refuse an actor whose role, as it is under the lock, is below one of the roles at stake.
+
+    Raises:
+        RoleTooHigh: It is.
+    """
     if actor is None:
         return
     forget_access(actor)
