@@ -32,7 +32,7 @@ FAMILIES = (
 )
 
 
-@pytest.mark.parametrize("cls", ERRORS, ids=lambda cls: cls.__name__)
+@pytest.mark.parametrize("cls", ERRORS, ids=lambda cls: f"{cls.__module__}.{cls.__name__}")
 def test_every_error_says_what_is_wrong(cls):
     """Each error has a public code, a message and a docstring of its own."""
     error = cls()
@@ -44,7 +44,7 @@ def test_every_error_says_what_is_wrong(cls):
 
 
 @pytest.mark.parametrize(
-    "cls", [cls for cls in ERRORS if cls is not kit.SaasKitError], ids=lambda cls: cls.__name__
+    "cls", [cls for cls in ERRORS if cls is not kit.SaasKitError], ids=lambda cls: f"{cls.__module__}.{cls.__name__}"
 )
 def test_every_error_has_one_family(cls):
     """Each error is of exactly one kind, which decides its status."""

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from typing import ClassVar
 
 from django.utils.translation import gettext_lazy as _
 
-from saas_kit.email.messages import Message
+from saas_kit.email.messages import Message, secret
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,15 +21,17 @@ class TokenMessage(Message):
         link: Where it leads; empty where no front end is configured.
     """
 
-    token: str = field(repr=False)
-    link: str = field(repr=False)
+    token: str = secret()
+    link: str = secret()
+
+    is_limited: ClassVar = False
 
 
 @dataclass(frozen=True, kw_only=True)
 class VerifyEmail(TokenMessage):
     """Asks for the proof that an address is somebody's."""
 
-    template: ClassVar = "saas_kit_auth/email/verify_email.txt"
+    kind: ClassVar = "saas_kit_auth.verify_email"
     subject: ClassVar = _("Confirm your address for {product}")
 
 
@@ -37,7 +39,7 @@ class VerifyEmail(TokenMessage):
 class ExistingAccount(Message):
     """Tells somebody that their address was used to register, although they have an account."""
 
-    template: ClassVar = "saas_kit_auth/email/existing_account.txt"
+    kind: ClassVar = "saas_kit_auth.existing_account"
     subject: ClassVar = _("You have an account at {product} already")
 
 
@@ -45,7 +47,7 @@ class ExistingAccount(Message):
 class ResetPassword(TokenMessage):
     """Lets somebody set another password."""
 
-    template: ClassVar = "saas_kit_auth/email/reset_password.txt"
+    kind: ClassVar = "saas_kit_auth.reset_password"
     subject: ClassVar = _("Set a new password for {product}")
 
 
@@ -53,7 +55,7 @@ class ResetPassword(TokenMessage):
 class SetPassword(TokenMessage):
     """Lets somebody whom another person gave an account set their first password."""
 
-    template: ClassVar = "saas_kit_auth/email/set_password.txt"
+    kind: ClassVar = "saas_kit_auth.set_password"
     subject: ClassVar = _("You have an account at {product}")
 
 
@@ -61,7 +63,7 @@ class SetPassword(TokenMessage):
 class PasswordChanged(Message):
     """Tells somebody that their password is another now."""
 
-    template: ClassVar = "saas_kit_auth/email/password_changed.txt"
+    kind: ClassVar = "saas_kit_auth.password_changed"
     subject: ClassVar = _("Your password for {product} was changed")
 
 
@@ -69,7 +71,7 @@ class PasswordChanged(Message):
 class ConfirmNewEmail(TokenMessage):
     """Asks, at a new address, for its confirmation."""
 
-    template: ClassVar = "saas_kit_auth/email/confirm_new_email.txt"
+    kind: ClassVar = "saas_kit_auth.confirm_new_email"
     subject: ClassVar = _("Confirm your new address for {product}")
 
 
@@ -84,7 +86,7 @@ class EmailChanged(Message):
 
     new_email: str
 
-    template: ClassVar = "saas_kit_auth/email/email_changed.txt"
+    kind: ClassVar = "saas_kit_auth.email_changed"
     subject: ClassVar = _("Your address for {product} was changed")
 
 
@@ -99,7 +101,7 @@ class AccountDeletion(Message):
 
     due_at: datetime
 
-    template: ClassVar = "saas_kit_auth/email/account_deletion.txt"
+    kind: ClassVar = "saas_kit_auth.account_deletion"
     subject: ClassVar = _("Your account at {product} will be deleted")
 
 
@@ -107,7 +109,7 @@ class AccountDeletion(Message):
 class AccountKept(Message):
     """Tells somebody that their account will not be deleted after all."""
 
-    template: ClassVar = "saas_kit_auth/email/account_kept.txt"
+    kind: ClassVar = "saas_kit_auth.account_kept"
     subject: ClassVar = _("Your account at {product} will not be deleted")
 
 
@@ -115,7 +117,7 @@ class AccountKept(Message):
 class MFAEnabled(Message):
     """Tells somebody that a second factor is asked for from now on."""
 
-    template: ClassVar = "saas_kit_auth/email/mfa_enabled.txt"
+    kind: ClassVar = "saas_kit_auth.mfa_enabled"
     subject: ClassVar = _("Two-step sign-in for {product} was turned on")
 
 
@@ -123,7 +125,7 @@ class MFAEnabled(Message):
 class MFADisabled(Message):
     """Tells somebody that one of their second factors was removed."""
 
-    template: ClassVar = "saas_kit_auth/email/mfa_disabled.txt"
+    kind: ClassVar = "saas_kit_auth.mfa_disabled"
     subject: ClassVar = _("Two-step sign-in for {product} was turned off")
 
 
@@ -131,7 +133,7 @@ class MFADisabled(Message):
 class RecoveryCodesRenewed(Message):
     """Tells somebody that their recovery codes are others now; it has none of them."""
 
-    template: ClassVar = "saas_kit_auth/email/recovery_codes_renewed.txt"
+    kind: ClassVar = "saas_kit_auth.recovery_codes_renewed"
     subject: ClassVar = _("Your recovery codes for {product} are new")
 
 
@@ -146,7 +148,7 @@ class PasskeyAdded(Message):
 
     name: str
 
-    template: ClassVar = "saas_kit_auth/email/passkey_added.txt"
+    kind: ClassVar = "saas_kit_auth.passkey_added"
     subject: ClassVar = _("A passkey for {product} was added")
 
 
@@ -161,7 +163,7 @@ class PasskeyRemoved(Message):
 
     name: str
 
-    template: ClassVar = "saas_kit_auth/email/passkey_removed.txt"
+    kind: ClassVar = "saas_kit_auth.passkey_removed"
     subject: ClassVar = _("A passkey for {product} was removed")
 
 
@@ -176,5 +178,5 @@ class ProviderLinked(Message):
 
     provider: str
 
-    template: ClassVar = "saas_kit_auth/email/provider_linked.txt"
+    kind: ClassVar = "saas_kit_auth.provider_linked"
     subject: ClassVar = _("Another way to sign in to {product}")

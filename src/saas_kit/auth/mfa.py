@@ -6,7 +6,6 @@ It can be imported only where ``allauth.mfa`` is installed.
 
 from __future__ import annotations
 
-import base64
 import hmac
 import time
 from urllib.parse import urlsplit
@@ -15,15 +14,16 @@ from allauth.account.utils import user_pk_to_url_str
 from allauth.mfa import app_settings
 from allauth.mfa.adapter import DefaultMFAAdapter
 from allauth.mfa.totp.internal.auth import format_hotp_value, hotp_value
-from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 from django.conf import settings
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.core.exceptions import ImproperlyConfigured
-from django.utils.crypto import salted_hmac
 
 from saas_kit.auth.conf import AuthSettings
 from saas_kit.auth.identity import email_field
+from saas_kit.core.encryption import decrypt, encrypt
 from saas_kit.email.conf import EmailSettings
+
+_PURPOSE = "saas_kit.auth.mfa"
 
 
 class MFAAdapter(DefaultMFAAdapter):  # type: ignore[misc]
@@ -52,15 +52,10 @@ class MFAAdapter(DefaultMFAAdapter):  # type: ignore[misc]
         return {"id": user_pk_to_url_str(user).encode(), "name": email, "display_name": email}
 
     def encrypt(self, text: str) -> str:
-        return _fernet().encrypt(text.encode()).decode()
+        return encrypt(text, purpose=_PURPOSE)
 
     def decrypt(self, encrypted_text: str) -> str:
-        try:
-            return _fernet().decrypt(encrypted_text).decode()
-        except InvalidToken as error:
-            raise ImproperlyConfigured(
-                "A second factor was encrypted with none of the keys in SECRET_KEY and SECRET_KEY_FALLBACKS."
-            ) from error
+        return decrypt(encrypted_text, purpose=_PURPOSE)
 
 
 def matching_counter(secret: str, code: str, *, after: int) -> int | None:
@@ -86,13 +81,3 @@ def matching_counter(secret: str, code: str, *, after: int) -> int | None:
 def without_separators(code: str) -> str:
     """Return a code without the spaces and dashes that people read it more easily by."""
     return code.replace(" ", "").replace("-", "")
-
-
-def _fernet() -> MultiFernet:
-    keys = (settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS)
-    return MultiFernet([Fernet(_derived(key)) for key in keys])
-
-
-def _derived(key: str | bytes) -> bytes:
-    digest = salted_hmac("saas_kit.auth.mfa", "secrets", secret=key, algorithm="sha256").digest()
-    return base64.urlsafe_b64encode(digest)

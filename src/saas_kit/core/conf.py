@@ -68,6 +68,16 @@ class CoreSettings(AppSettings):
     the address is ``REMOTE_ADDR``; so it is where there are fewer entries, or something else than an address.
     """
 
+    CELERY_APP: str = ""
+    """
+    Where the project's Celery app is, such as ``config.celery.app``: work in the background is handed over to its
+    workers. Left empty, it goes to ``SAAS_KIT_CORE_TASK_BACKEND``, and without that it is done at once, by whoever
+    caused it.
+    """
+
+    TASK_BACKEND: str = ""
+    """The alias of a backend in Django's ``TASKS`` that work in the background is handed over to; needs Django 6.0."""
+
 
 def all_settings() -> list[type[AppSettings]]:
     """Return the settings classes of every app of the kit, whether or not it is installed."""

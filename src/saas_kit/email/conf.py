@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from saas_kit.core.conf import AppSettings
 
 
@@ -16,3 +18,21 @@ class EmailSettings(AppSettings):
 
     PRODUCT_NAME: str = "saas_kit"
     """What messages call the service."""
+
+    MESSAGES: dict[str, str] = {}
+    """
+    Dotted paths of classes that take the place of the kit's messages, by the name of the message, as in
+    ``{"saas_kit_auth.verify_email": "accounts.messages.VerifyEmail"}``; derive them from the class that they replace.
+    """
+
+    LEASE: timedelta = timedelta(seconds=60)
+    """
+    For how long a message is whoever's who is delivering it; then it is delivered by somebody else. It has to be longer
+    than the server that mail is given to can take for one message.
+    """
+
+    MAX_ATTEMPTS: int = 18
+    """
+    How often a message is tried that could not be delivered. The time between two attempts doubles from half a minute
+    to six hours, so that the 18th is about two days after the first.
+    """

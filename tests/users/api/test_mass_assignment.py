@@ -60,6 +60,9 @@ def _names(world: World) -> dict[str, Any]:
     return evil
 
 
+MADE_ANEW = ("password", "password_fingerprint", "token_hash", "message_id", "secrets")
+
+
 def _evil(field: Any, world: World) -> Any:
     if isinstance(field, models.BooleanField):
         return field.name.startswith("is_s")

@@ -30,7 +30,7 @@ from saas_kit.core import caller
 from saas_kit.core.changes import apply_changes
 from saas_kit.core.events import send_on_commit
 from saas_kit.core.exceptions import Conflict
-from saas_kit.email.services import send
+from saas_kit.email.services import forget_recipient, send
 
 RECENT = timedelta(minutes=10)
 
@@ -124,6 +124,7 @@ def erase_user(user: AbstractBaseUser, *, actor: AbstractBaseUser | None) -> Non
     revoke_sessions(person, actor=actor)
     for model in _own_models():
         model._base_manager.filter(user=person).delete()
+    forget_recipient(email)
     caller.forget_parts(person)
     record("user.erased", target=person, actor=actor)
     send_on_commit(signals.user_erased, sender=type(person), user=person, email=email, actor=actor)

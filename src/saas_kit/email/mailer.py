@@ -1,0 +1,73 @@
+"""The server, or the provider, that mail is given to: Django's default mailer, kept open over several messages."""
+
+from __future__ import annotations
+
+import smtplib
+from contextlib import suppress
+from typing import Any, Self
+
+from django.core import mail
+from django.core.mail import EmailMultiAlternatives
+
+_FIRST_PERMANENT = 500  # RFC 5321, section 4.2.1
+
+
+class Mailer:
+    """
+    Sends messages over one connection, which is made anew after an error.
+
+    Attributes:
+        is_reachable: Whether the server could be reached the last time that it was tried.
+    """
+
+    def __init__(self) -> None:
+        self.is_reachable = True
+        self._backend: Any = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self._close()
+
+    def send(self, message: EmailMultiAlternatives) -> str:
+        """Send a message, and return what the provider calls it; empty where it does not say."""
+        self.is_reachable = self._backend is not None
+        try:
+            if self._backend is None:
+                self._backend = _default_backend()
+                self._backend.open()
+                self.is_reachable = True
+            self._backend.send_messages([message])
+        except Exception as error:
+            self._close()
+            # smtplib's errors, which are of this class too, are what a server said
+            if isinstance(error, OSError) and not isinstance(error, smtplib.SMTPException):
+                self.is_reachable = False
+            raise
+        return ""
+
+    def _close(self) -> None:
+        backend, self._backend = self._backend, None
+        if backend is not None:
+            with suppress(Exception):  # there is nothing left to say to it
+                backend.close()
+
+
+def is_permanent(error: Exception) -> bool:
+    """
+    Tell whether a message was refused for what it is, so that trying again is of no use.
+
+    What is wrong with the sender, the credentials or the templates is not of the message, and may be mended.
+    """
+    if isinstance(error, smtplib.SMTPRecipientsRefused):
+        return all(code >= _FIRST_PERMANENT for code, _ in error.recipients.values())
+    if isinstance(error, smtplib.SMTPDataError):
+        return error.smtp_code >= _FIRST_PERMANENT
+    return isinstance(error, ValueError)  # a header that no message can have
+
+
+def _default_backend() -> Any:
+    # Django 6.1 has named mailers, and its function for the default one warns
+    mailers = getattr(mail, "mailers", None)
+    return mail.get_connection() if mailers is None else mailers.default

@@ -1,0 +1,208 @@
+"""
+Delivering what is in the outbox.
+
+A message is taken by a lease that the database's clock ends, so that what a crash left is taken by somebody else. Each
+attempt is counted before it is made, so that a message that ends its worker is given up some time. Between the server's
+answer and the row that says so a process can die, and then the message is sent once more, with the same ``Message-ID``:
+SMTP has nothing that could prevent it (RFC 1047).
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import random
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any
+from uuid import UUID, uuid4
+
+from django.core.mail import EmailMultiAlternatives
+from django.db import transaction
+from django.db.models import Case, F, Value, When
+from django.db.models.functions import Now
+from django.utils import translation
+
+from saas_kit.core.encryption import decrypt
+from saas_kit.email import signals
+from saas_kit.email.conf import EmailSettings
+from saas_kit.email.mailer import Mailer, is_permanent
+from saas_kit.email.messages import Message, from_json, message_class
+from saas_kit.email.models import OutboxMessage, OutboxQuerySet, State, Suppression
+from saas_kit.email.services.outbox import SECRETS_PURPOSE
+
+logger = logging.getLogger("saas_kit.email")
+
+_TAKEN_AT_ONCE = 10
+_FIRST_PAUSE = timedelta(seconds=30)
+_LONGEST_PAUSE = timedelta(hours=6)
+_LONGEST_ERROR = 500
+
+
+def deliver_due(limit: int | None = None, *, only: UUID | None = None) -> int:
+    """
+    Deliver messages that are due, and return how many were tried.
+
+    Any number of processes may do it at once. It ends when nothing is due, and when the server cannot be reached: what
+    it had taken is free again then.
+
+    Args:
+        limit: How many it tries at most; None tries all.
+        only: The id of the one message that it tries, if that is due.
+    """
+    due = OutboxMessage.objects.due()
+    if only is not None:
+        due = due.filter(pk=only)
+    tried = 0
+    with Mailer() as mailer:
+        while limit is None or tried < limit:
+            wanted = _TAKEN_AT_ONCE if limit is None else min(_TAKEN_AT_ONCE, limit - tried)
+            taken = _take(due, wanted)
+            if not taken:
+                break
+            for index, row in enumerate(taken):
+                tried += _attempt(row, mailer)
+                if not mailer.is_reachable:
+                    _release(taken[index + 1 :])
+                    return tried
+    return tried
+
+
+def _take(due: OutboxQuerySet, wanted: int) -> list[OutboxMessage]:
+    lease = uuid4()
+    with transaction.atomic():
+        free = due.order_by("due_at").select_for_update(skip_locked=True)
+        OutboxMessage.objects.filter(pk__in=free.values("pk")[:wanted]).update(
+            state=State.SENDING, lease=lease, due_at=Now() + EmailSettings.LEASE
+        )
+    taken = list(OutboxMessage.objects.filter(lease=lease, state=State.SENDING).order_by("id"))
+    return _without_suppressed(taken)
+
+
+def _without_suppressed(taken: list[OutboxMessage]) -> list[OutboxMessage]:
+    if not taken:
+        return taken
+    found = Suppression.objects.filter(email__in={row.recipient for row in taken})
+    stopped = set(found.values_list("email", "topic"))
+    if not stopped:
+        return taken
+    left = []
+    for row in taken:
+        if {(row.recipient, ""), (row.recipient, _topic(row.kind))} & stopped:
+            _finish(row, State.SUPPRESSED)
+        else:
+            left.append(row)
+    return left
+
+
+def _topic(kind: str) -> str:
+    try:
+        return message_class(kind).topic
+    except LookupError:
+        return ""
+
+
+def _attempt(row: OutboxMessage, mailer: Mailer) -> int:
+    """Try to deliver a message that was taken, and return how many attempts that was: none where the lease is lost."""
+    own = OutboxMessage.objects.filter(pk=row.pk, lease=row.lease, state=State.SENDING)
+    if not own.update(attempts=F("attempts") + 1, due_at=Now() + EmailSettings.LEASE):
+        return 0
+    if row.attempts >= EmailSettings.MAX_ATTEMPTS:  # each ended the process that made it
+        _give_up(row, "No attempt came to an end.")
+        return 1
+    row.attempts += 1
+    try:
+        provider_id = mailer.send(_build(row))
+    except Exception as error:  # noqa: BLE001 - whatever it is, it is written down, and tried again
+        _fail(row, error)
+    else:
+        _succeed(row, provider_id)
+    return 1
+
+
+def _build(row: OutboxMessage) -> EmailMultiAlternatives:
+    message = read_message(row)
+    with translation.override(row.language):
+        mail = EmailMultiAlternatives(
+            message.render_subject(),
+            message.render_text(),
+            to=[row.recipient],
+            headers={"Message-ID": row.message_id, "Auto-Submitted": "auto-generated"},  # RFC 3834
+        )
+        if html := message.render_html():
+            mail.attach_alternative(html, "text/html")
+    return mail
+
+
+def read_message(row: OutboxMessage) -> Message:
+    """
+    Return the message that a row of the outbox was written from.
+
+    Raises:
+        LookupError: There is no such kind of message any more.
+        TypeError: Its class has a field that the row has no value for, as a secret that was removed.
+        ImproperlyConfigured: Its secrets were encrypted with a key that is gone.
+    """
+    secrets = json.loads(decrypt(row.secrets, purpose=SECRETS_PURPOSE)) if row.secrets else {}
+    return from_json(row.kind, row.context | secrets)
+
+
+def _succeed(row: OutboxMessage, provider_id: str) -> None:
+    # the provider may have said by now that it arrived, and somebody may have cancelled it too late
+    state = Case(When(state__in=[State.SENDING, State.CANCELLED], then=Value(State.SENT)), default=F("state"))
+    own = OutboxMessage.objects.filter(pk=row.pk, lease=row.lease)
+    if own.update(
+        state=state,
+        sent_at=Now(),
+        provider_id=provider_id,
+        lease=None,
+        last_error="",
+        secrets="",
+        updated_at=Now(),
+    ):
+        row.state = State.SENT
+        signals.message_sent.send_robust(OutboxMessage, message=row)
+    else:
+        logger.warning("Message %s took longer than its lease, and may be sent twice.", row.message_id)
+
+
+def _fail(row: OutboxMessage, error: Exception) -> None:
+    for_good = is_permanent(error) or row.attempts >= EmailSettings.MAX_ATTEMPTS
+    row.last_error = f"{type(error).__name__}: {error}"[:_LONGEST_ERROR]
+    logger.log(
+        logging.ERROR if for_good else logging.WARNING,
+        "Message %s (%s) could not be delivered at attempt %d: %s",
+        *(row.message_id, row.kind, row.attempts, row.last_error),
+    )
+    if for_good:
+        _give_up(row, row.last_error)
+    else:
+        _postpone(row, _pause(row.attempts), last_error=row.last_error)
+
+
+def _give_up(row: OutboxMessage, reason: str) -> None:
+    row.last_error = reason
+    if _finish(row, State.DEAD, last_error=reason):
+        signals.message_given_up.send_robust(OutboxMessage, message=row)
+
+
+def _finish(row: OutboxMessage, state: State, **values: Any) -> bool:
+    row.state = state
+    own = OutboxMessage.objects.filter(pk=row.pk, lease=row.lease, state=State.SENDING)
+    return bool(own.update(state=state, lease=None, updated_at=Now(), **values))
+
+
+def _release(rows: Sequence[OutboxMessage]) -> None:
+    for row in rows:
+        _postpone(row, timedelta(0))
+
+
+def _postpone(row: OutboxMessage, pause: timedelta, **values: Any) -> None:
+    own = OutboxMessage.objects.filter(pk=row.pk, lease=row.lease, state=State.SENDING)
+    own.update(state=State.QUEUED, lease=None, due_at=Now() + pause, updated_at=Now(), **values)
+
+
+def _pause(attempts: int) -> timedelta:
+    """Return how long to wait: twice as long each time, and by chance, so that what failed together is spread."""
+    pause: timedelta = min(_FIRST_PAUSE * 2 ** (attempts - 1), _LONGEST_PAUSE)
+    return pause * random.uniform(0.75, 1.25)  # noqa: S311 - no secret

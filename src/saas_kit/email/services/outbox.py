@@ -1,0 +1,146 @@
+"""Putting messages into the outbox, and taking them out unsent."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from email.utils import parseaddr
+from functools import partial
+from uuid import UUID
+
+from django.conf import settings
+from django.db import IntegrityError, models, router, transaction
+from django.db.models.functions import Now
+from django.utils.translation import get_language
+
+from saas_kit.core.encryption import encrypt
+from saas_kit.core.exceptions import Conflict
+from saas_kit.core.ids import uuid7
+from saas_kit.core.tasks import hand_over, is_done_at_once
+from saas_kit.email.exceptions import NothingLeftToSend
+from saas_kit.email.messages import Message, has_secrets, to_json
+from saas_kit.email.models import OutboxMessage, State, Suppression
+
+SECRETS_PURPOSE = "saas_kit.email.outbox"
+
+_DELIVER = "saas_kit.email.tasks.deliver"
+_DELIVER_ONE = "saas_kit.email.tasks.deliver_one"
+
+_WAKE = "_saas_kit_email_wake"
+
+
+def send(
+    message: Message, *, to: str, organization: models.Model | None = None, cause: str = ""
+) -> UUID | None:
+    """
+    Write a message to one address into the outbox, in the present transaction; after its commit it is delivered.
+
+    After a rollback nothing is sent. It is rendered when it is delivered, in the language that is active now.
+
+    Args:
+        organization: The one that it is about; where that is deleted before the message is sent, it is not.
+        cause: Names what makes it necessary; for one cause an address gets one message of a kind.
+
+    Returns:
+        The id of the ``OutboxMessage``; None where one was written for the cause before.
+    """
+    shown, secrets = to_json(message)
+    key = uuid7()
+    row = OutboxMessage(
+        id=key,
+        kind=message.kind,
+        recipient=to,
+        organization_id=None if organization is None else organization.pk,
+        cause=cause,
+        context=shown,
+        secrets=encrypt(json.dumps(secrets), purpose=SECRETS_PURPOSE) if secrets else "",
+        language=get_language() or settings.LANGUAGE_CODE,
+        message_id=f"<{key.hex}@{_domain()}>",
+    )
+    if not cause:
+        row.save(force_insert=True)
+    elif not _saved_once(row):
+        return None
+    _wake(key)
+    return key
+
+
+@transaction.atomic
+def cancel_messages(organization: models.Model) -> int:
+    """Let no message about an organization be sent any more; return how many were waiting."""
+    waiting = OutboxMessage.objects.open().filter(organization_id=organization.pk)
+    return waiting.update(state=State.CANCELLED, secrets="", updated_at=Now())
+
+
+@transaction.atomic
+def requeue(message: OutboxMessage) -> None:
+    """
+    Send a message again that was sent, or given up; it has the same ``Message-ID``.
+
+    Raises:
+        Conflict: It is still to be sent.
+        NothingLeftToSend: It had a secret, which was removed once it was sent.
+    """
+    message = OutboxMessage.objects.select_for_update().get(pk=message.pk)
+    if message.is_open:
+        raise Conflict
+    if has_secrets(message.kind) and not message.secrets:
+        raise NothingLeftToSend
+    OutboxMessage.objects.filter(pk=message.pk).update(
+        state=State.QUEUED, attempts=0, due_at=Now(), lease=None, last_error=""
+    )
+    _wake(message.pk)
+
+
+def forget_recipient(address: str) -> None:
+    """Remove every message to an address, sent or not, and that it is suppressed, for somebody who is erased."""
+    OutboxMessage.objects.filter(recipient=address).delete()
+    Suppression.objects.filter(email=address).delete()
+
+
+def forget_organization(organization_id: UUID) -> None:
+    """Remove every message about an organization, sent or not, as it is purged."""
+    OutboxMessage.objects.filter(organization_id=organization_id).delete()
+
+
+def _saved_once(row: OutboxMessage) -> bool:
+    try:
+        with transaction.atomic():
+            row.save(force_insert=True)
+    except IntegrityError:
+        same = OutboxMessage.objects.filter(kind=row.kind, recipient=row.recipient, cause=row.cause)
+        if same.exists():
+            return False
+        raise
+    return True
+
+
+def _domain() -> str:
+    return parseaddr(settings.DEFAULT_FROM_EMAIL)[1].rpartition("@")[2] or "localhost"
+
+
+@dataclass
+class _Wake:
+    """What one commit hands over: how many messages it made due."""
+
+    count: int = 0
+    is_over: bool = False
+
+
+def _wake(key: UUID) -> None:
+    connection = transaction.get_connection(router.db_for_write(OutboxMessage))
+    wake: _Wake | None = getattr(connection, _WAKE, None)
+    if wake is None or wake.is_over:
+        wake = _Wake()
+        setattr(connection, _WAKE, wake)
+    wake.count += 1
+    # each message has a call of its own, as the savepoint that it was written in may be rolled back
+    transaction.on_commit(partial(_hand_over, wake, key), using=connection.alias)
+
+
+def _hand_over(wake: _Wake, key: UUID) -> None:
+    if is_done_at_once():
+        hand_over(_DELIVER_ONE, str(key))
+    elif not wake.is_over:  # one call for all messages of the commit
+        wake.is_over = True
+        hand_over(_DELIVER, wake.count)

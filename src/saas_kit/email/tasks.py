@@ -1,0 +1,33 @@
+"""Delivering in the background."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from saas_kit.core.tasks import background_task, hand_over
+from saas_kit.email.models import OutboxMessage
+from saas_kit.email.services import deliver_due
+
+PIECE = 50
+"""How many messages one task delivers: several workers share many, and one that is asked to stop soon can."""
+
+
+@background_task
+def deliver(count: int) -> None:
+    """Deliver as many messages as are said to have become due; many of them in pieces, by several workers."""
+    while count > PIECE:
+        hand_over("saas_kit.email.tasks.deliver", PIECE)
+        count -= PIECE
+    deliver_due(count)
+
+
+@background_task
+def deliver_one(key: str) -> None:
+    """Deliver one message, where that is done by whoever caused it."""
+    deliver_due(only=UUID(key))
+
+
+@background_task
+def sweep() -> None:
+    """Deliver all that is due: what was postponed, and what a crash or a queue has lost."""
+    deliver(OutboxMessage.objects.due().count())
