@@ -19,7 +19,7 @@ class TenancyConfig(KitAppConfig):
     verbose_name = _("Tenancy")
 
     def ready(self) -> None:
-        from saas_kit.tenancy import checks, isolation_checks, receivers, resolver_checks
+        from saas_kit.tenancy import checks, domain_checks, isolation_checks, receivers, resolver_checks
         from saas_kit.tenancy.access import register_caller_parts
         from saas_kit.tenancy.row_security import watch_connection
 
@@ -34,7 +34,9 @@ class TenancyConfig(KitAppConfig):
             from saas_kit.tenancy.celery import connect
 
             connect()
-        for check in (*checks.ALL, *isolation_checks.ALL, *resolver_checks.ALL):
+        for check in (*checks.ALL, *isolation_checks.ALL, *resolver_checks.ALL, *domain_checks.ALL):
             register(check, Tags.compatibility)
+        for check in domain_checks.DEPLOY:
+            register(check, Tags.compatibility, deploy=True)
         for of_database in isolation_checks.OF_DATABASES:
             register(of_database, Tags.database, deploy=True)

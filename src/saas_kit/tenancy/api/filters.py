@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from django_filters import rest_framework as filters
 
-from saas_kit.tenancy.models import Status
+from saas_kit.api.filters import BooleanFilter
+from saas_kit.tenancy.models import Enrollment, Status
 
 
 class AccountFilter(filters.FilterSet):
@@ -24,3 +25,12 @@ class MembershipFilter(filters.FilterSet):
     """Filters memberships."""
 
     role = filters.CharFilter(help_text="The key of a role.")
+
+
+class DomainFilter(filters.FilterSet):
+    """Filters domains."""
+
+    enrollment = filters.ChoiceFilter(choices=Enrollment.choices)
+    verified = BooleanFilter(
+        field_name="verified_at", lookup_expr="isnull", exclude=True, help_text="Whether it is proved."
+    )

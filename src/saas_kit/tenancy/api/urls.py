@@ -14,6 +14,15 @@ router.register(
     views.OrganizationMemberViewSet,
     basename="organization-member",
 )
+router.register(
+    "organizations/<uuid:organization_id>/domains",
+    views.OrganizationDomainViewSet,
+    basename="organization-domain",
+)
+router.register("organizations/joinable", views.JoinableOrganizationViewSet, basename="joinable-organization")
+router.view(
+    "organizations/<uuid:organization_id>/join/", views.JoinOrganizationView, name="organization-join"
+)
 router.view("permissions/", views.PermissionListView, name="permission-list")
 
 urlpatterns = router.urls

@@ -1,5 +1,5 @@
 """
-Every write to accounts, organizations and their members.
+Every write to accounts and organizations, and to their members, invitations and domains.
 
 Each service is atomic, keeps the invariants, records itself in the audit log and sends its signal after the
 commit. ``actor`` is who acts; None is the system. Whether the actor may do it is for the caller to ask.
@@ -14,6 +14,24 @@ from saas_kit.tenancy.services.accounts import (
     set_account_status,
     transfer_account,
 )
+from saas_kit.tenancy.services.answers import (
+    accept_invitation,
+    decline_invitation,
+    find_invitation,
+    hold_invitation,
+)
+from saas_kit.tenancy.services.domains import (
+    change_domain,
+    claim_domain,
+    delete_domain,
+    verify_domain,
+)
+from saas_kit.tenancy.services.invitations import (
+    invite,
+    remind_invitations,
+    resend_invitation,
+    revoke_invitation,
+)
 from saas_kit.tenancy.services.members import (
     add_account_member,
     add_member,
@@ -25,6 +43,7 @@ from saas_kit.tenancy.services.members import (
     remove_account_member,
     remove_member,
 )
+from saas_kit.tenancy.services.offers import find_offer, join_by_domain, join_on_offer
 from saas_kit.tenancy.services.organizations import (
     change_organization,
     create_organization,
@@ -35,26 +54,41 @@ from saas_kit.tenancy.services.organizations import (
 )
 
 __all__ = [
+    "accept_invitation",
     "add_account_member",
     "add_member",
     "change_account",
     "change_account_role",
+    "change_domain",
     "change_organization",
     "change_role",
+    "claim_domain",
     "create_account",
     "create_organization",
+    "decline_invitation",
     "delete_account",
+    "delete_domain",
     "delete_organization",
     "end_memberships",
+    "find_invitation",
+    "find_offer",
+    "hold_invitation",
     "introduce_member",
+    "invite",
     "is_shared",
+    "join_by_domain",
+    "join_on_offer",
     "lock_account",
     "lock_organization",
+    "remind_invitations",
     "remove_account_member",
     "remove_member",
+    "resend_invitation",
     "restore_account",
     "restore_organization",
+    "revoke_invitation",
     "set_account_status",
     "set_organization_status",
     "transfer_account",
+    "verify_domain",
 ]

@@ -16,6 +16,11 @@ from saas_kit.tenancy.api.serializers.customers import (
     SlugField,
     TransferSerializer,
 )
+from saas_kit.tenancy.api.serializers.domains import (
+    DomainRecordSerializer,
+    DomainSerializer,
+    JoinableOrganizationSerializer,
+)
 
 __all__ = [
     "AccountMembershipSerializer",
@@ -24,6 +29,9 @@ __all__ = [
     "AddMemberSerializer",
     "ChangeAccountRoleSerializer",
     "ChangeRoleSerializer",
+    "DomainRecordSerializer",
+    "DomainSerializer",
+    "JoinableOrganizationSerializer",
     "MembershipSerializer",
     "OrganizationSecuritySerializer",
     "OrganizationSerializer",

@@ -8,11 +8,19 @@ from saas_kit.tenancy.api.views.customers import (
     OrganizationViewSet,
     PermissionListView,
 )
+from saas_kit.tenancy.api.views.domains import (
+    JoinableOrganizationViewSet,
+    JoinOrganizationView,
+    OrganizationDomainViewSet,
+)
 
 __all__ = [
     "AccountMemberViewSet",
     "AccountViewSet",
+    "JoinOrganizationView",
+    "JoinableOrganizationViewSet",
     "MemberViewSetBase",
+    "OrganizationDomainViewSet",
     "OrganizationMemberViewSet",
     "OrganizationViewSet",
     "PermissionListView",

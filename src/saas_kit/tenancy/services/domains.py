@@ -1,0 +1,208 @@
+"""Writes to the domains of organizations; joining by an address in one is in ``offers``."""
+
+from __future__ import annotations
+
+from django.contrib.auth.base_user import AbstractBaseUser
+from django.core.exceptions import ValidationError
+from django.core.validators import MaxLengthValidator
+from django.db import IntegrityError, transaction
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from saas_kit.audit.services import record
+from saas_kit.core.addresses import normalize_domain
+from saas_kit.core.changes import apply_changes
+from saas_kit.core.events import send_on_commit
+from saas_kit.core.exceptions import InvalidInput, NotFound
+from saas_kit.tenancy import limits, signals
+from saas_kit.tenancy.domain_proofs import is_published, record_name, record_value
+from saas_kit.tenancy.exceptions import (
+    DomainClaimed,
+    DomainTaken,
+    DomainUnproved,
+    OwnerByDomain,
+    PublicMailDomain,
+)
+from saas_kit.tenancy.mail_providers import is_public_mail_domain
+from saas_kit.tenancy.models import (
+    JOINING_ROLE,
+    MAX_DOMAIN_LENGTH,
+    AbstractOrganization,
+    EmailDomain,
+    Enrollment,
+    domain_validator,
+)
+from saas_kit.tenancy.roles import OWNER, get_role
+from saas_kit.tenancy.scoping import unscoped, within_organization
+from saas_kit.tenancy.services.members import require_dominance
+from saas_kit.tenancy.services.organizations import lock_organization
+
+
+@transaction.atomic
+@within_organization
+def claim_domain(
+    organization: AbstractOrganization,
+    *,
+    domain: str,
+    enrollment: str = Enrollment.OFF,
+    role: str = JOINING_ROLE,
+    actor: AbstractBaseUser | None,
+) -> EmailDomain:
+    """
+    Claim a domain of e-mail addresses for an organization; it is nobody's until it is proved.
+
+    Others may have claimed it too, and are not told.
+
+    Args:
+        domain: In any spelling.
+        enrollment: What people with an address there can do once it is proved.
+        role: The role of whoever joins by their address.
+
+    Raises:
+        InvalidInput: It is no domain.
+        PublicMailDomain: Anybody can have an address there.
+        DomainClaimed: The organization has it already.
+        UnknownRole: The organization has no such role.
+        OwnerByDomain: The role is that of owners.
+        RoleTooHigh: The actor holds less than the role grants.
+    """
+    name = _validated(domain)
+    organization = lock_organization(organization)
+    _require_grantable(role, organization, actor)
+    if EmailDomain.objects.in_organization(organization).filter(domain=name).exists():
+        raise DomainClaimed(field="domain")
+    values = {"domain": name, "enrollment": Enrollment(enrollment).value, "role": role}
+    claimed: EmailDomain = EmailDomain.objects.create(organization=organization, **values)
+    changes = {field: [None, value] for field, value in values.items()}
+    record("email_domain.claimed", target=claimed, actor=actor, changes=changes)
+    send_on_commit(signals.domain_claimed, sender=EmailDomain, domain=claimed, actor=actor)
+    return claimed
+
+
+@transaction.atomic
+@within_organization
+def change_domain(
+    domain: EmailDomain,
+    *,
+    enrollment: str | None = None,
+    role: str | None = None,
+    actor: AbstractBaseUser | None,
+) -> EmailDomain:
+    """
+    Change what people with an address in a domain can do, and which role they get; from now on.
+
+    Raises:
+        UnknownRole: The organization has no such role.
+        OwnerByDomain: The role is that of owners.
+        RoleTooHigh: The actor holds less than the role grants that people are to get.
+    """
+    domain = _lock(domain)
+    values = {
+        "enrollment": domain.enrollment if enrollment is None else Enrollment(enrollment).value,
+        "role": domain.role if role is None else role,
+    }
+    if values["role"] != domain.role or values["enrollment"] not in (domain.enrollment, Enrollment.OFF):
+        # to turn it on is to grant the role, whoever chose that
+        _require_grantable(values["role"], domain.organization, actor)
+    changes = apply_changes(domain, values)
+    if changes:
+        record("email_domain.changed", target=domain, actor=actor, changes=changes)
+        send_on_commit(
+            signals.domain_changed, sender=EmailDomain, domain=domain, changes=changes, actor=actor
+        )
+    return domain
+
+
+@within_organization
+def verify_domain(domain: EmailDomain, *, actor: AbstractBaseUser | None) -> EmailDomain:
+    """
+    Look in DNS for the record that proves a domain, and from then on let the organization have it.
+
+    Of one that is proved already nothing is looked up. DNS is asked before the transaction begins, so that nothing is
+    held meanwhile.
+
+    Raises:
+        DomainUnproved: The record is not there.
+        DomainTaken: It is there, and another organization has proved the domain before.
+        DnsUnavailable: DNS does not tell.
+        RateLimited: The organization has asked too often.
+        NotFound: The claim was deleted meanwhile.
+    """
+    if domain.is_verified:
+        return domain
+    limits.TABLE.count("domain_proofs", str(domain.organization_id))
+    if not is_published(record_name(domain.domain), record_value(domain.proof)):
+        raise DomainUnproved
+    return _give(domain, actor)
+
+
+@transaction.atomic
+@within_organization
+def delete_domain(domain: EmailDomain, *, actor: AbstractBaseUser | None) -> None:
+    """
+    Take a claim back; nobody joins by it any more, and others may prove the domain. Members stay.
+
+    Raises:
+        NotFound: It was deleted already.
+    """
+    domain = _lock(domain)
+    record("email_domain.deleted", target=domain, actor=actor, changes={"domain": [domain.domain, None]})
+    domain_id = domain.pk
+    domain.delete()
+    domain.pk = domain_id  # receivers still want to name it
+    send_on_commit(signals.domain_deleted, sender=EmailDomain, domain=domain, actor=actor)
+
+
+@transaction.atomic
+def _give(domain: EmailDomain, actor: AbstractBaseUser | None) -> EmailDomain:
+    """Let an organization have a domain that it has just proved, unless another has it."""
+    domain = _lock(domain)
+    if domain.is_verified:
+        return domain
+    _take_from_the_deleted(domain.domain)
+    now = timezone.now()
+    try:
+        with transaction.atomic():
+            changes = apply_changes(domain, {"verified_at": now})
+    except IntegrityError as error:
+        raise DomainTaken from error
+    record("email_domain.verified", target=domain, actor=actor, changes=changes)
+    send_on_commit(signals.domain_verified, sender=EmailDomain, domain=domain, actor=actor)
+    return domain
+
+
+@unscoped(reason="a domain was proved that a deleted organization may have")
+def _take_from_the_deleted(name: str) -> None:
+    """Let a deleted organization have a domain no longer; should it be restored, it can prove it again."""
+    held = EmailDomain.objects.verified().filter(domain=name, organization__deleted_at__isnull=False)
+    for domain in held.select_for_update(of=("self",)):
+        changes = apply_changes(domain, {"verified_at": None})
+        record("email_domain.lost", target=domain, actor=None, changes=changes)
+
+
+def _lock(domain: EmailDomain) -> EmailDomain:
+    organization = lock_organization(domain.organization)
+    found: EmailDomain | None = EmailDomain.objects.in_organization(organization).filter(pk=domain.pk).first()
+    if found is None:
+        raise NotFound
+    found.organization = organization  # type: ignore[assignment] # as above
+    return found
+
+
+def _require_grantable(role: str, organization: AbstractOrganization, actor: AbstractBaseUser | None) -> None:
+    granted = get_role(role, organization=organization)
+    if granted.key == OWNER:
+        raise OwnerByDomain(field="role")
+    require_dominance(actor, organization, granted)
+
+
+def _validated(domain: str) -> str:
+    name = normalize_domain(domain).removesuffix(".")
+    try:
+        domain_validator(name)
+        MaxLengthValidator(MAX_DOMAIN_LENGTH)(name)
+    except ValidationError as error:
+        raise InvalidInput(_("Enter a domain, such as example.com."), field="domain") from error
+    if is_public_mail_domain(name):
+        raise PublicMailDomain(field="domain")
+    return name
