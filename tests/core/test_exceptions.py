@@ -44,7 +44,9 @@ def test_every_error_says_what_is_wrong(cls):
 
 
 @pytest.mark.parametrize(
-    "cls", [cls for cls in ERRORS if cls is not kit.SaasKitError], ids=lambda cls: f"{cls.__module__}.{cls.__name__}"
+    "cls",
+    [cls for cls in ERRORS if cls is not kit.SaasKitError],
+    ids=lambda cls: f"{cls.__module__}.{cls.__name__}",
 )
 def test_every_error_has_one_family(cls):
     """Each error is of exactly one kind, which decides its status."""
