@@ -84,6 +84,13 @@ class MfaUnknown(Conflict):
     message = _("A second factor cannot be required here: it is not known who has one.")
 
 
+class AlreadyInvited(InvalidInput):
+    """The address was named before in the same request."""
+
+    code = "duplicate"
+    message = _("This address is in the request twice.")
+
+
 class NoSeatsLeft(Conflict):
     """The organization has as many members and open invitations as it may have."""
 

@@ -23,6 +23,12 @@ router.register("organizations/joinable", views.JoinableOrganizationViewSet, bas
 router.view(
     "organizations/<uuid:organization_id>/join/", views.JoinOrganizationView, name="organization-join"
 )
+router.register(
+    "organizations/<uuid:organization_id>/invitations",
+    views.OrganizationInvitationViewSet,
+    basename="organization-invitation",
+)
+router.register("invitations", views.ReceivedInvitationViewSet, basename="invitation")
 router.view("permissions/", views.PermissionListView, name="permission-list")
 
 urlpatterns = router.urls

@@ -25,6 +25,7 @@ from saas_kit.tenancy.models.domains import (
     new_proof,
 )
 from saas_kit.tenancy.models.invitations import (
+    DELIVERY_STATUSES,
     EXPIRED,
     INVITATION_STATUSES,
     MESSAGE_MAX_LENGTH,
@@ -40,6 +41,7 @@ from saas_kit.tenancy.models.owned import (
 )
 
 __all__ = [
+    "DELIVERY_STATUSES",
     "EXPIRED",
     "INVITATION_STATUSES",
     "JOINING_ROLE",

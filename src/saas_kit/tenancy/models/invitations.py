@@ -10,6 +10,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from saas_kit.core.addresses import normalize_email
+from saas_kit.email.models import OutboxMessage, State
 from saas_kit.tenancy.models.owned import OrganizationOwned, OrganizationOwnedQuerySet
 
 MESSAGE_MAX_LENGTH = 2000
@@ -28,6 +29,14 @@ class InvitationStatus(models.TextChoices):
 INVITATION_STATUSES = [*InvitationStatus.choices, (EXPIRED, _("expired"))]
 """What an invitation can be seen to be: one that nobody answered in time is expired, without a write."""
 
+DELIVERY_STATUSES = [("queued", _("queued")), ("sent", _("sent")), ("bounced", _("bounced"))]
+"""What can have become of a message about an invitation."""
+
+_DELIVERY: dict[str | None, str] = {
+    **dict.fromkeys((State.QUEUED, State.SENDING), "queued"),
+    **dict.fromkeys((State.BOUNCED, State.DEAD, State.SUPPRESSED, State.CANCELLED), "bounced"),
+}
+
 
 class InvitationQuerySet(OrganizationOwnedQuerySet):
     """Invitations; the app's clock decides what has expired."""
@@ -43,6 +52,11 @@ class InvitationQuerySet(OrganizationOwnedQuerySet):
     def to_address(self, email: str) -> Self:
         """Keep those to an address, however it is written."""
         return self.filter(email=normalize_email(email))
+
+    def with_delivery(self) -> Self:
+        """Add ``mail_state``, the state of the last message about it in the outbox."""
+        mail = OutboxMessage.objects.filter(pk=models.OuterRef("mail_id"))
+        return self.annotate(mail_state=models.Subquery(mail.values("state")[:1]))
 
     def with_status(self, status: str) -> Self:
         """Keep those that are seen to be in a status, ``expired`` being one."""
@@ -65,6 +79,7 @@ class Invitation(OrganizationOwned):
         sent_at: When its clock was started last.
         reminded_at: When the person was reminded; None until then.
         mail_id: The key of the last message about it in the outbox.
+        mail_state: The state of that, of a row that was read ``with_delivery()``.
     """
 
     email = models.EmailField(_("email address"))
@@ -94,6 +109,7 @@ class Invitation(OrganizationOwned):
     )
     answered_at = models.DateTimeField(_("answered or revoked at"), null=True)
     mail_id = models.UUIDField(null=True, editable=False)
+    mail_state: str | None
 
     objects = models.Manager.from_queryset(InvitationQuerySet)()
     all_objects = models.Manager.from_queryset(InvitationQuerySet)()
@@ -137,6 +153,12 @@ class Invitation(OrganizationOwned):
     def visible_status(self) -> str:
         """What it is seen to be: its status, or ``expired``."""
         return EXPIRED if self.is_expired else self.status
+
+    @property
+    def delivery_status(self) -> str:
+        """What became of the last message, of a row that was read ``with_delivery()``."""
+        # of messages that are done with for long nothing is known any more
+        return _DELIVERY.get(self.mail_state, "sent")
 
 
 class InvitationToken(OrganizationOwned):

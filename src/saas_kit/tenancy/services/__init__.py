@@ -27,6 +27,7 @@ from saas_kit.tenancy.services.domains import (
     verify_domain,
 )
 from saas_kit.tenancy.services.invitations import (
+    MAX_TEAMS,
     invite,
     remind_invitations,
     resend_invitation,
@@ -54,6 +55,7 @@ from saas_kit.tenancy.services.organizations import (
 )
 
 __all__ = [
+    "MAX_TEAMS",
     "accept_invitation",
     "add_account_member",
     "add_member",

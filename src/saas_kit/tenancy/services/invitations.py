@@ -57,7 +57,7 @@ from saas_kit.tenancy.services.seats import require_seats, revoke
 
 logger = logging.getLogger("saas_kit.tenancy")
 
-_MAX_TEAMS = 20
+MAX_TEAMS = 20
 
 
 @transaction.atomic
@@ -284,7 +284,7 @@ def _clean_message(message: str) -> str:
 
 def _clean_teams(team_ids: Sequence[UUID]) -> list[str]:
     chosen = dict.fromkeys(team_ids)
-    if len(chosen) > _MAX_TEAMS:
+    if len(chosen) > MAX_TEAMS:
         raise InvalidInput(_("These are too many teams."), field="teams")
     return [str(each) for each in chosen]
 

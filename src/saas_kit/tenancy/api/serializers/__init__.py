@@ -21,16 +21,31 @@ from saas_kit.tenancy.api.serializers.domains import (
     DomainSerializer,
     JoinableOrganizationSerializer,
 )
+from saas_kit.tenancy.api.serializers.invitations import (
+    AcceptedInvitationSerializer,
+    BulkInviteSerializer,
+    BulkResultsSerializer,
+    InvitationPreviewSerializer,
+    InvitationSerializer,
+    InviteSerializer,
+    ReceivedInvitationSerializer,
+)
 
 __all__ = [
+    "AcceptedInvitationSerializer",
     "AccountMembershipSerializer",
     "AccountSerializer",
     "AddAccountMemberSerializer",
     "AddMemberSerializer",
+    "BulkInviteSerializer",
+    "BulkResultsSerializer",
     "ChangeAccountRoleSerializer",
     "ChangeRoleSerializer",
     "DomainRecordSerializer",
     "DomainSerializer",
+    "InvitationPreviewSerializer",
+    "InvitationSerializer",
+    "InviteSerializer",
     "JoinableOrganizationSerializer",
     "MembershipSerializer",
     "OrganizationSecuritySerializer",
@@ -38,6 +53,7 @@ __all__ = [
     "PermissionPageSerializer",
     "PermissionSerializer",
     "PersonSerializer",
+    "ReceivedInvitationSerializer",
     "SlugField",
     "TransferSerializer",
 ]

@@ -13,6 +13,7 @@ from saas_kit.tenancy.api.views.domains import (
     JoinOrganizationView,
     OrganizationDomainViewSet,
 )
+from saas_kit.tenancy.api.views.invitations import OrganizationInvitationViewSet, ReceivedInvitationViewSet
 
 __all__ = [
     "AccountMemberViewSet",
@@ -21,7 +22,9 @@ __all__ = [
     "JoinableOrganizationViewSet",
     "MemberViewSetBase",
     "OrganizationDomainViewSet",
+    "OrganizationInvitationViewSet",
     "OrganizationMemberViewSet",
     "OrganizationViewSet",
     "PermissionListView",
+    "ReceivedInvitationViewSet",
 ]
