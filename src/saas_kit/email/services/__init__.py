@@ -2,6 +2,7 @@
 
 from saas_kit.email.services.delivery import deliver_due, read_message
 from saas_kit.email.services.outbox import (
+    cancel_message,
     cancel_messages,
     forget_organization,
     forget_recipient,
@@ -10,6 +11,7 @@ from saas_kit.email.services.outbox import (
 )
 
 __all__ = [
+    "cancel_message",
     "cancel_messages",
     "deliver_due",
     "forget_organization",

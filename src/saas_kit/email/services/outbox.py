@@ -66,10 +66,18 @@ def send(
 
 
 @transaction.atomic
-def cancel_messages(organization: models.Model) -> int:
-    """Let no message about an organization be sent any more; return how many were waiting."""
-    waiting = OutboxMessage.objects.open().filter(organization_id=organization.pk)
+def cancel_messages(*organizations: models.Model) -> int:
+    """Let no message about an organization, or about several, be sent any more; return how many were waiting."""
+    keys = [each.pk for each in organizations]
+    waiting = OutboxMessage.objects.open().filter(organization_id__in=keys)
     return waiting.update(state=State.CANCELLED, secrets="", updated_at=Now())
+
+
+@transaction.atomic
+def cancel_message(key: UUID) -> None:
+    """Let a message not be sent any more, if it still was to be."""
+    waiting = OutboxMessage.objects.open().filter(pk=key)
+    waiting.update(state=State.CANCELLED, secrets="", updated_at=Now())
 
 
 @transaction.atomic

@@ -13,6 +13,7 @@ from saas_kit.core import context
 from saas_kit.core.changes import apply_changes
 from saas_kit.core.events import send_on_commit
 from saas_kit.core.exceptions import NotFound
+from saas_kit.email.services import cancel_messages
 from saas_kit.tenancy import signals
 from saas_kit.tenancy.access import forget_access, get_access
 from saas_kit.tenancy.exceptions import NotInAccount, RoleTooHigh
@@ -92,11 +93,15 @@ def delete_account(account: Account, *, actor: AbstractBaseUser | None) -> None:
     """
     Delete an account with its organizations and all that they own, so that it can be restored.
 
+    Mail about them that waits is not sent.
+
     Raises:
         NotFound: It is deleted already.
         StillReferenced: Something alive protects it.
     """
     lock_account(account)
+    organizations = get_organization_model().objects.filter(account=account)
+    cancel_messages(*organizations)
     with _scope_of(account):
         account.delete()
     record("account.deleted", target=account, actor=actor, account_id=account.pk)

@@ -25,7 +25,7 @@ from saas_kit.core.events import send_on_commit
 from saas_kit.core.exceptions import InvalidInput, NotFound, SaasKitError
 from saas_kit.core.permissions import has_permission
 from saas_kit.email.links import frontend_link
-from saas_kit.email.services import send
+from saas_kit.email.services import cancel_message, send
 from saas_kit.tenancy import signals
 from saas_kit.tenancy.conf import TenancySettings
 from saas_kit.tenancy.exceptions import (
@@ -344,6 +344,8 @@ def _renew(
 
 @sensitive_variables("token")
 def _mail(organization: AbstractOrganization, invitation: Invitation, kind: type[InvitationMessage]) -> None:
+    if invitation.mail_id is not None:
+        cancel_message(invitation.mail_id)  # its token is about to be of no use
     token = issue_token(invitation)
     inviter = invitation.invited_by
     message = kind(

@@ -12,6 +12,7 @@ from saas_kit.audit.services import record
 from saas_kit.core.changes import apply_changes
 from saas_kit.core.events import send_on_commit
 from saas_kit.core.exceptions import NotFound
+from saas_kit.email.services import cancel_messages
 from saas_kit.tenancy import signals
 from saas_kit.tenancy.access import forget_access, second_factor
 from saas_kit.tenancy.exceptions import MfaUnknown, OwnMfaRequired
@@ -125,7 +126,7 @@ def set_organization_status(
 @within_organization
 def delete_organization(organization: AbstractOrganization, *, actor: AbstractBaseUser | None) -> None:
     """
-    Delete an organization with all that it owns, so that it can be restored.
+    Delete an organization with all that it owns, so that it can be restored; mail about it that waits is not sent.
 
     Raises:
         NotFound: It is deleted already.
@@ -133,6 +134,7 @@ def delete_organization(organization: AbstractOrganization, *, actor: AbstractBa
     """
     lock_organization(organization)
     organization.delete()
+    cancel_messages(organization)
     record("organization.deleted", target=organization, actor=actor, organization_id=organization.pk)
     send_on_commit(
         signals.organization_deleted, sender=type(organization), organization=organization, actor=actor
