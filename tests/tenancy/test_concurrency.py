@@ -7,7 +7,7 @@ from functools import partial
 from threading import Thread
 
 import pytest
-from django.db import connection, connections, transaction
+from django.db import connections, transaction
 
 from saas_kit.core.exceptions import NotDeleted, SaasKitError
 from saas_kit.tenancy import services
@@ -114,7 +114,7 @@ class TestLastOwner:
         assert _count(outcomes, Account) == 1, outcomes
         assert owner.account.memberships.owners().count() == 1
 
-    def test_role_is_read_under_the_lock(self, make_membership, fresh):
+    def test_role_is_read_under_the_lock(self, make_membership, fresh, wait_for_a_waiter):
         """I30: somebody who is made the only owner while their leaving waits does not leave."""
         owner = make_membership(role="owner")
         member = make_membership(owner.organization)
@@ -132,7 +132,7 @@ class TestLastOwner:
             Organization.objects.select_for_update().get(pk=owner.organization_id)
             leaving = Thread(target=leave, daemon=True)
             leaving.start()
-            _wait_until_somebody_waits()
+            wait_for_a_waiter()
             services.change_role(member, "owner", actor=None)
             services.change_role(owner, "member", actor=None)
         leaving.join(30)
@@ -280,14 +280,3 @@ class TestDeletion:
         assert fresh(organization).is_deleted
         services.restore_organization(fresh(organization), actor=None)
         assert not fresh(organization).is_deleted
-
-
-def _wait_until_somebody_waits():
-    """Return as soon as another connection to the database waits for a lock."""
-    deadline = time.monotonic() + 30
-    while time.monotonic() < deadline:
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT count(*) FROM pg_locks WHERE NOT granted")
-            if cursor.fetchone()[0]:
-                return
-    raise AssertionError("nobody waits for the lock")

@@ -1,0 +1,769 @@
+"""Domains of e-mail addresses: claims, their proof in DNS, and joining by an address."""
+
+from __future__ import annotations
+
+import sys
+import time
+from functools import partial
+from threading import Thread
+from typing import Any
+
+import pytest
+from django.db import connection, connections, transaction
+
+from saas_kit.core.exceptions import InvalidInput, NotFound, RateLimited, SaasKitError
+from saas_kit.tenancy import domain_proofs, services, signals
+from saas_kit.tenancy.domain_proofs import record_name, record_value
+from saas_kit.tenancy.exceptions import (
+    AlreadyMember,
+    DnsUnavailable,
+    DomainClaimed,
+    DomainTaken,
+    DomainUnproved,
+    EmailUnverified,
+    MfaEnrollmentRequired,
+    NoSeatsLeft,
+    OwnerByDomain,
+    PublicMailDomain,
+    RoleTooHigh,
+    UnknownRole,
+)
+from saas_kit.tenancy.models import (
+    EmailDomain,
+    Enrollment,
+    Membership,
+    RemovedMember,
+    Status,
+    get_organization_model,
+)
+
+pytestmark = pytest.mark.django_db
+
+
+def _record(domain: EmailDomain) -> dict[str, str]:
+    return {"name": record_name(domain.domain), "value": record_value(domain.proof)}
+
+
+def two_seats(organization: Any) -> int:
+    """Let an organization have two members."""
+    return 2
+
+
+class TestClaim:
+    @pytest.mark.parametrize(
+        ("written", "stored"),
+        [
+            ("acme.example", "acme.example"),
+            ("  ACME.Example ", "acme.example"),
+            ("acme.example.", "acme.example"),
+            ("bücher.example", "xn--bcher-kva.example"),
+            ("BÜCHER.example", "xn--bcher-kva.example"),
+            ("xn--bcher-kva.example", "xn--bcher-kva.example"),
+            ("\uff41cme\uff0eexample", "acme.example"),  # as wide as Chinese characters
+            ("a.b.acme.co.uk", "a.b.acme.co.uk"),
+        ],
+    )
+    def test_every_spelling_is_one_domain(self, written, stored, make_organization):
+        """I45: a domain is stored as it is in the normalized addresses there."""
+        domain = services.claim_domain(make_organization(), domain=written, actor=None)
+
+        assert domain.domain == stored
+
+    @pytest.mark.parametrize(
+        "written",
+        [
+            *("", ".", "acme", "localhost", "https://acme.example", "ada@acme.example", "acme .example"),
+            *(
+                "-acme.example",
+                "acme..example",
+                "192.0.2.1",
+                "[2001:db8::1]",
+                "*.acme.example",
+                "acme.example/",
+            ),
+            *(
+                "_dmarc.acme.example",
+                "acme.example\x00",
+                "acme\n.example",
+                "acme.example:53",
+                "a" * 64 + ".example",
+            ),
+            ".".join(["a" * 56] * 4) + ".example",
+        ],
+    )
+    def test_what_is_no_domain(self, written, make_organization):
+        """What DNS does not have, or has under the name of the proof only, is refused on the field."""
+        with pytest.raises(InvalidInput) as caught:
+            services.claim_domain(make_organization(), domain=written, actor=None)
+
+        assert caught.value.field == "domain"
+
+    def test_the_longest(self, make_organization):
+        """A domain can be as long as leaves room for the name of its proof in DNS."""
+        longest = ".".join(["a" * 56] * 4)[:225] + ".example"
+
+        domain = services.claim_domain(make_organization(), domain=longest, actor=None)
+
+        assert len(domain.domain) == 233
+        assert len(record_name(domain.domain)) == 253
+
+    @pytest.mark.parametrize("written", ["gmail.com", "GMail.com.", "web.de", "mail.host.example"])
+    def test_public_mail_domain(self, written, make_organization, settings):
+        """Nobody claims a domain in which anybody can have an address, by the kit's list or the host's."""
+        settings.SAAS_KIT_TENANCY_PUBLIC_MAIL_DOMAINS = ("Mail.Host.Example",)
+
+        with pytest.raises(PublicMailDomain) as caught:
+            services.claim_domain(make_organization(), domain=written, actor=None)
+        assert services.claim_domain(make_organization(), domain=f"not-{written}", actor=None)
+
+        assert caught.value.field == "domain"
+
+    def test_once_in_an_organization_and_in_any_number_of_them(self, make_organization, make_domain):
+        """A claim that is not proved blocks nobody; the same one again is a mistake."""
+        domain = make_domain(verified=False)
+
+        with pytest.raises(DomainClaimed):
+            services.claim_domain(domain.organization, domain="ACME.example", actor=None)
+        other = services.claim_domain(make_organization(), domain="acme.example", actor=None)
+
+        assert other.proof != domain.proof
+
+    def test_beside_a_proved_one(self, make_organization, make_domain):
+        """T18: whether another organization has a domain cannot be told by claiming it."""
+        make_domain()
+
+        assert not services.claim_domain(make_organization(), domain="acme.example", actor=None).is_verified
+
+    def test_what_it_is_recorded_as(self, make_membership, events, catch_signal, on_commit):
+        """The claim begins off, for members, and is in the audit log without what proves it."""
+        owner = make_membership(role="owner")
+
+        with catch_signal(signals.domain_claimed) as sent, on_commit():
+            domain = services.claim_domain(owner.organization, domain="acme.example", actor=owner.user)
+
+        assert (domain.enrollment, domain.role, domain.verified_at) == (Enrollment.OFF, "member", None)
+        [event] = events("email_domain.claimed")
+        assert event.organization_id == owner.organization_id
+        assert event.actor == owner.user
+        assert event.changes["domain"] == [None, "acme.example"]
+        assert domain.proof not in str(event.changes)
+        assert sent[0]["domain"] == domain
+
+
+class TestRole:
+    @pytest.mark.parametrize("role", ["member", "admin"])
+    def test_up_to_ones_own(self, role, make_membership, fresh):
+        """I48: an admin lets people join as what an admin could make them."""
+        admin = make_membership(role="admin")
+
+        domain = services.claim_domain(admin.organization, domain="acme.example", role=role, actor=admin.user)
+
+        assert fresh(domain).role == role
+
+    def test_none_above_ones_own(self, make_membership, make_domain, settings):
+        """I48: nobody lets people join above themselves, neither by the role nor by turning it on."""
+        settings.SAAS_KIT_TENANCY_ROLES = "tests.tenancy.sample_roles.WITH_BILLING"
+        clerk = make_membership(role="clerk")
+        domain = make_domain(organization=clerk.organization, role="admin")
+
+        with pytest.raises(RoleTooHigh):
+            services.claim_domain(clerk.organization, domain="b.example", role="admin", actor=clerk.user)
+        with pytest.raises(RoleTooHigh):
+            services.change_domain(domain, enrollment="automatic", actor=clerk.user)
+        with pytest.raises(RoleTooHigh):
+            services.change_domain(domain, role="admin", enrollment="suggest", actor=clerk.user)
+
+        changed = services.change_domain(domain, role="clerk", enrollment="suggest", actor=clerk.user)
+        assert (changed.role, changed.enrollment) == ("clerk", "suggest")
+
+    def test_turning_off_needs_no_role(self, make_membership, make_domain, settings):
+        """Whoever may change the organization may stop what somebody above them allowed."""
+        settings.SAAS_KIT_TENANCY_ROLES = "tests.tenancy.sample_roles.WITH_BILLING"
+        clerk = make_membership(role="clerk")
+        domain = make_domain(organization=clerk.organization, role="admin", enrollment="automatic")
+
+        assert services.change_domain(domain, enrollment="off", actor=clerk.user).enrollment == "off"
+
+    @pytest.mark.parametrize(("role", "error"), [("owner", OwnerByDomain), ("nobody", UnknownRole)])
+    def test_neither_owner_nor_unknown(self, role, error, make_membership, make_domain):
+        """Nobody becomes an owner by their address, whoever wants it."""
+        owner = make_membership(role="owner")
+        domain = make_domain(organization=owner.organization)
+
+        for act in (
+            partial(
+                services.claim_domain, owner.organization, domain="b.example", role=role, actor=owner.user
+            ),
+            partial(services.change_domain, domain, role=role, actor=owner.user),
+            partial(services.change_domain, domain, role=role, actor=None),
+        ):
+            with pytest.raises(error) as caught:
+                act()
+            assert caught.value.field == "role"
+
+
+class TestChange:
+    def test_what_changed_is_recorded_and_told(
+        self, make_membership, make_domain, events, catch_signal, on_commit
+    ):
+        """Each change has one event and one signal, and what is the same again has none."""
+        owner = make_membership(role="owner")
+        domain = make_domain(organization=owner.organization)
+
+        with catch_signal(signals.domain_changed) as sent, on_commit():
+            services.change_domain(domain, enrollment="suggest", actor=owner.user)
+            services.change_domain(domain, enrollment="suggest", role="member", actor=owner.user)
+
+        assert [each["changes"] for each in sent] == [{"enrollment": ["off", "suggest"]}]
+        [event] = events("email_domain.changed")
+        assert event.changes == {"enrollment": ["off", "suggest"]}
+
+    def test_deleting(self, make_domain, events, catch_signal, on_commit):
+        """What was deleted is gone, once, and can be claimed again with another proof."""
+        domain = make_domain()
+
+        with catch_signal(signals.domain_deleted) as sent, on_commit():
+            services.delete_domain(domain, actor=None)
+        with pytest.raises(NotFound):
+            services.delete_domain(domain, actor=None)
+        with pytest.raises(NotFound):
+            services.change_domain(domain, enrollment="suggest", actor=None)
+
+        assert sent[0]["domain"].pk == domain.pk
+        assert [each.target_label for each in events("email_domain.deleted")] == ["acme.example"]
+        again = services.claim_domain(domain.organization, domain="acme.example", actor=None)
+        assert again.proof != domain.proof
+        assert not again.is_verified
+
+
+class TestProof:
+    def test_right(self, make_domain, make_user, name_server, events, catch_signal, on_commit, fresh):
+        """The record that the organization was told to publish proves the domain."""
+        domain, actor = make_domain(verified=False), make_user()
+        name_server.publish(_record(domain))
+
+        with catch_signal(signals.domain_verified) as sent, on_commit():
+            services.verify_domain(domain, actor=actor)
+
+        assert fresh(domain).is_verified
+        assert name_server.asked == ["_saas-kit-challenge.acme.example"]
+        [event] = events("email_domain.verified")
+        assert event.actor == actor
+        assert sent[0]["domain"] == domain
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "{value}x",
+            "x{value}",
+            "{proof}",
+            "saas-kit-verification=",
+            "saas-kit-verification={other}",
+            "{upper}",
+            " {value}",
+        ],
+    )
+    def test_wrong(self, text, make_domain, name_server, fresh):
+        """Nothing but the whole text proves it; neither does what proves it for another organization."""
+        domain, other = make_domain(verified=False), make_domain(verified=False)
+        value = _record(domain)["value"]
+        written = text.format(value=value, proof=domain.proof, other=other.proof, upper=value.upper())
+        name_server.texts[_record(domain)["name"]] = [f'"{written}"']
+
+        with pytest.raises(DomainUnproved):
+            services.verify_domain(domain, actor=None)
+
+        assert not fresh(domain).is_verified
+
+    def test_elsewhere(self, make_domain, name_server):
+        """The record has to be at its own name: at the domain itself anybody's texts are."""
+        domain = make_domain(verified=False)
+        for name in ("acme.example", "_saas-kit-challenge.www.acme.example", "_saas-kit-challenge.example"):
+            name_server.publish({**_record(domain), "name": name})
+
+        with pytest.raises(DomainUnproved):
+            services.verify_domain(domain, actor=None)
+
+    def test_none(self, make_domain, name_server):
+        """A name that is not there, and one without a text, prove nothing."""
+        domain, other = make_domain(verified=False), make_domain("b.example", verified=False)
+        name_server.texts[_record(other)["name"]] = []
+
+        for each in (domain, other):
+            with pytest.raises(DomainUnproved):
+                services.verify_domain(each, actor=None)
+
+    def test_failing(self, make_domain, name_server, caplog):
+        """A name server that fails does not say that the record is not there."""
+        domain = make_domain(verified=False)
+        name_server.failing.add(_record(domain)["name"])
+
+        with pytest.raises(DnsUnavailable):
+            services.verify_domain(domain, actor=None)
+
+        assert "do not tell" in caplog.text
+        assert domain.proof not in caplog.text
+
+    def test_silent(self, make_domain, name_server, monkeypatch):
+        """A name server that does not answer is waited for so long, and not longer."""
+        assert (domain_proofs.SERVER_PATIENCE, domain_proofs.PATIENCE) == (2, 5)
+        monkeypatch.setattr(domain_proofs, "SERVER_PATIENCE", 0.2)
+        monkeypatch.setattr(domain_proofs, "PATIENCE", 0.5)
+        domain = make_domain(verified=False)
+        name_server.silent.add(_record(domain)["name"])
+
+        began = time.monotonic()
+        with pytest.raises(DnsUnavailable):
+            services.verify_domain(domain, actor=None)
+
+        assert 0.4 < time.monotonic() - began < 2
+
+    def test_alias(self, make_domain, name_server):
+        """Whoever runs the domain may let others publish the record."""
+        domain = make_domain(verified=False)
+        name, value = _record(domain).values()
+        name_server.aliases[name] = "acme.proofs.example"
+        name_server.texts["acme.proofs.example"] = [f'"{value}"']
+
+        assert services.verify_domain(domain, actor=None).is_verified
+
+    @pytest.mark.parametrize(
+        "texts",
+        [
+            ['"v=spf1 -all"', '"{value}"', '"another=1"'],
+            ['"saas-kit-verification=" "{proof}"'],
+            ['"{value}"', *(f'"{number} {"x" * 200}"' for number in range(5))],
+        ],
+        ids=["several", "in parts", "over TCP"],
+    )
+    def test_among_others(self, texts, make_domain, name_server):
+        """The record may have others beside it, come in parts, and in an answer that needs TCP."""
+        domain = make_domain(verified=False)
+        name, value = _record(domain).values()
+        name_server.texts[name] = [each.format(value=value, proof=domain.proof) for each in texts]
+
+        assert services.verify_domain(domain, actor=None).is_verified
+
+    def test_again(self, make_domain, name_server, events):
+        """What is proved is not looked up again."""
+        domain = make_domain()
+
+        assert services.verify_domain(domain, actor=None).is_verified
+
+        assert name_server.asked == []
+        assert events("email_domain.verified") == []
+
+    def test_too_often(self, make_domain, make_organization, name_server, settings):
+        """One organization has DNS asked so often for all of its domains; another is not held by that."""
+        settings.SAAS_KIT_TENANCY_RATE_LIMITS = {"domain_proofs": "2/h"}
+        domain = make_domain(verified=False)
+        other = make_domain("b.example", organization=domain.organization, verified=False)
+        for each in (domain, other):
+            with pytest.raises(DomainUnproved):
+                services.verify_domain(each, actor=None)
+
+        with pytest.raises(RateLimited):
+            services.verify_domain(domain, actor=None)
+        with pytest.raises(DomainUnproved):
+            services.verify_domain(make_domain(verified=False), actor=None)
+
+        assert len(name_server.asked) == 3
+
+    def test_without_dnspython(self, make_domain, monkeypatch, caplog):
+        """Where nothing can ask DNS nothing is proved, and the log says why."""
+        monkeypatch.setitem(sys.modules, "dns", None)
+
+        with pytest.raises(DnsUnavailable):
+            services.verify_domain(make_domain(verified=False), actor=None)
+
+        assert "dnspython" in caplog.text
+
+    @pytest.mark.parametrize(
+        ("text", "place"),
+        [
+            ("192.0.2.53", ("192.0.2.53", 53)),
+            ("192.0.2.53:5353", ("192.0.2.53", 5353)),
+            ("2001:db8::53", ("2001:db8::53", 53)),
+            ("[2001:db8::53]", ("2001:db8::53", 53)),
+            ("[2001:db8::53]:5353", ("2001:db8::53", 5353)),
+        ],
+    )
+    def test_name_servers(self, text, place):
+        """A name server is an address, with or without a port."""
+        assert domain_proofs.parse_nameserver(text) == place
+
+
+class TestOneOrganizationHasIt:
+    def test_the_first_to_prove_it(self, make_domain, name_server, fresh):
+        """A domain belongs to one organization; the second learns that only once it has proved it too."""
+        first, second = make_domain(verified=False), make_domain(verified=False)
+        name_server.publish(_record(first))
+        services.verify_domain(first, actor=None)
+
+        with pytest.raises(DomainUnproved):
+            services.verify_domain(second, actor=None)
+        name_server.publish(_record(first), _record(second)["value"])
+        with pytest.raises(DomainTaken):
+            services.verify_domain(second, actor=None)
+
+        assert fresh(first).is_verified
+        assert not fresh(second).is_verified
+
+    def test_after_it_was_given_up(self, make_domain, name_server):
+        """What one organization gives up another can prove."""
+        first, second = make_domain(), make_domain(verified=False)
+        name_server.publish(_record(second))
+        services.delete_domain(first, actor=None)
+
+        assert services.verify_domain(second, actor=None).is_verified
+
+    def test_after_the_organization_was_deleted(self, make_domain, name_server, events, fresh):
+        """A deleted organization keeps its domain from nobody, and proves it again should it come back."""
+        first, second = make_domain(), make_domain(verified=False)
+        name_server.publish(_record(second))
+        services.delete_organization(first.organization, actor=None)
+
+        assert services.verify_domain(second, actor=None).is_verified
+        organization = get_organization_model().all_objects.get(pk=first.organization_id)
+        services.restore_organization(organization, actor=None)
+
+        assert not fresh(first).is_verified
+        [event] = events("email_domain.lost")
+        assert event.organization_id == first.organization_id
+
+    def test_a_restored_organization_has_what_nobody_else_took(self, make_domain, fresh):
+        """Deleting and restoring an organization alone does not cost it its domain."""
+        domain = make_domain()
+        services.delete_organization(domain.organization, actor=None)
+        organization = get_organization_model().all_objects.get(pk=domain.organization_id)
+
+        services.restore_organization(organization, actor=None)
+
+        assert fresh(domain).is_verified
+
+
+class TestOffer:
+    @pytest.mark.parametrize("enrollment", ["suggest", "automatic"])
+    def test_to_whoever_has_an_address_there(self, enrollment, make_domain, make_verified_user):
+        """Who was there before is asked, whether or not new people join automatically."""
+        domain = make_domain(enrollment=enrollment)
+
+        assert services.find_offer(make_verified_user("Ada@ACME.example")) == domain
+        assert services.find_offer(make_verified_user("ada@acme.example.org")) is None
+
+    def test_of_an_international_domain(self, make_domain, make_verified_user):
+        """I45: an address and a domain are compared as in DNS."""
+        domain = make_domain("BÜCHER.example", enrollment="suggest")
+
+        assert services.find_offer(make_verified_user("ada@bücher.example")) == domain
+
+    @pytest.mark.parametrize(
+        "email",
+        [
+            "ada@b.example",
+            "ada@www.acme.example",
+            "ada@notacme.example",
+            "acme.example@b.example",
+        ],
+    )
+    def test_not_to_another_domain(self, email, make_domain, make_verified_user):
+        """The whole domain has to be the same: what is below it or above it is another."""
+        make_domain(enrollment="suggest")
+
+        assert services.find_offer(make_verified_user(email)) is None
+
+    def test_not_of_a_claim(self, make_domain, make_verified_user):
+        """T18: nobody joins by a domain that is claimed and not proved."""
+        domain = make_domain(verified=False, enrollment="automatic")
+        person = make_verified_user("ada@acme.example")
+
+        assert services.find_offer(person) is None
+        assert services.join_by_domain(person) is None
+        with pytest.raises(NotFound):
+            services.join_on_offer(domain.organization_id, person)
+
+    def test_not_to_an_unverified_address(self, make_domain, make_user):
+        """I52: an address that is not proved opens nothing, and tells nothing."""
+        domain = make_domain(enrollment="automatic")
+        person = make_user("ada@acme.example")
+
+        assert services.find_offer(person) is None
+        assert services.join_by_domain(person) is None
+        for organization_id in (domain.organization_id, domain.pk):
+            with pytest.raises(EmailUnverified):
+                services.join_on_offer(organization_id, person)
+
+    @pytest.mark.parametrize(
+        "end",
+        [
+            lambda domain: services.change_domain(domain, enrollment="off", actor=None),
+            lambda domain: services.delete_domain(domain, actor=None),
+            lambda domain: services.delete_organization(domain.organization, actor=None),
+            lambda domain: services.delete_account(domain.organization.account, actor=None),
+            lambda domain: services.set_organization_status(
+                domain.organization, Status.SUSPENDED, actor=None
+            ),
+            lambda domain: services.set_account_status(
+                domain.organization.account, Status.SUSPENDED, actor=None
+            ),
+            lambda domain: EmailDomain.objects.filter(pk=domain.pk).update(role="no_longer_there"),
+            lambda domain: EmailDomain.objects.filter(pk=domain.pk).update(role="owner"),
+        ],
+        ids=["off", "deleted", "organization", "account", "suspended", "account suspended", "role", "owner"],
+    )
+    def test_ends_at_once(self, end, make_domain, make_verified_user):
+        """What is turned off, deleted or suspended takes in nobody from then on."""
+        domain = make_domain(enrollment="automatic")
+        person = make_verified_user("ada@acme.example")
+        assert services.find_offer(person) == domain
+
+        end(domain)
+
+        assert services.find_offer(person) is None
+        assert services.join_by_domain(person) is None
+        with pytest.raises(NotFound):
+            services.join_on_offer(domain.organization_id, person)
+
+    def test_ends_with_a_public_domain(self, make_domain, make_verified_user, settings):
+        """A domain that the host comes to know as public opens nothing any more."""
+        make_domain(enrollment="suggest")
+        person = make_verified_user("ada@acme.example")
+        assert services.find_offer(person)
+
+        settings.SAAS_KIT_TENANCY_PUBLIC_MAIL_DOMAINS = ("acme.example",)
+
+        assert services.find_offer(person) is None
+
+    def test_not_to_somebody_who_was_removed(self, make_domain, make_verified_user):
+        """Whom an organization removed does not come back by the address that they have; who left may."""
+        domain = make_domain(enrollment="suggest")
+        removed, gone = make_verified_user("a@acme.example"), make_verified_user("b@acme.example")
+        owner = domain.organization.memberships.get().user
+        for person, actor in ((removed, owner), (gone, gone)):
+            services.remove_member(services.join_on_offer(domain.organization_id, person), actor=actor)
+
+        assert services.find_offer(removed) is None
+        with pytest.raises(NotFound):
+            services.join_on_offer(domain.organization_id, removed)
+        assert services.find_offer(gone) == domain
+        assert [each.user for each in RemovedMember.objects.all()] == [removed]
+
+        membership = services.introduce_member(domain.organization, removed, "member", actor=owner)
+        services.remove_member(membership, actor=None)
+        assert RemovedMember.objects.count() == 1
+
+    def test_not_to_an_inactive_person(self, make_domain, make_verified_user):
+        """Who may not sign in joins nothing."""
+        make_domain(enrollment="automatic")
+        person = make_verified_user("ada@acme.example")
+        person.is_active = False
+
+        assert services.find_offer(person) is None
+        assert services.join_by_domain(person) is None
+
+
+class TestJoinOnOffer:
+    def test_makes_a_member(self, make_domain, make_verified_user, events, catch_signal, on_commit):
+        """Somebody joins with the role that the organization chose, and by their own act."""
+        domain = make_domain(enrollment="suggest", role="viewer")
+        person = make_verified_user("ada@acme.example")
+
+        with catch_signal(signals.member_joined) as sent, on_commit():
+            membership = services.join_on_offer(domain.organization_id, person)
+
+        assert (membership.user, membership.organization, membership.role) == (
+            person,
+            domain.organization,
+            "viewer",
+        )
+        [event] = events("member.joined")
+        assert event.actor == person
+        assert sent[0]["membership"] == membership
+        assert services.find_offer(person) is None
+
+    def test_of_a_member(self, make_domain, make_verified_user):
+        """I32: a member is one already, by whatever way."""
+        domain = make_domain(enrollment="suggest")
+        person = make_verified_user("ada@acme.example")
+        services.join_on_offer(domain.organization_id, person)
+
+        with pytest.raises(AlreadyMember):
+            services.join_on_offer(domain.organization_id, person)
+
+        assert Membership.objects.filter(user=person).count() == 1
+
+    def test_of_another_organization(self, make_domain, make_organization, make_verified_user):
+        """T18: an offer is of one organization; others are as if they were not there."""
+        domain = make_domain(enrollment="suggest")
+        person = make_verified_user("ada@acme.example")
+
+        for organization_id in (make_organization().pk, domain.pk):
+            with pytest.raises(NotFound):
+                services.join_on_offer(organization_id, person)
+
+        assert not Membership.objects.filter(user=person).exists()
+
+    def test_needs_the_second_factor_that_is_required(
+        self, make_organization, make_domain, make_verified_user, settings
+    ):
+        """An organization that requires a second factor takes in nobody without one."""
+        settings.SAAS_KIT_TENANCY_SECOND_FACTOR = "tests.tenancy.sample_second_factor.has_key"
+        organization = make_organization(require_mfa=True)
+        make_domain(organization=organization, enrollment="suggest")
+
+        with pytest.raises(MfaEnrollmentRequired):
+            services.join_on_offer(organization.pk, make_verified_user("ada@acme.example"))
+
+        assert services.join_on_offer(organization.pk, make_verified_user("key-ada@acme.example"))
+
+    def test_needs_a_seat(self, make_domain, make_verified_user, settings):
+        """I37: joining takes a seat, and where there is none left it is refused."""
+        settings.SAAS_KIT_TENANCY_SEAT_LIMIT = f"{__name__}.two_seats"
+        domain = make_domain(enrollment="suggest")
+        services.join_on_offer(domain.organization_id, make_verified_user("a@acme.example"))
+
+        with pytest.raises(NoSeatsLeft):
+            services.join_on_offer(domain.organization_id, make_verified_user("b@acme.example"))
+
+
+class TestJoinByDomain:
+    def test_takes_in_somebody_new(self, make_domain, make_verified_user, events):
+        """Who signs up with an address there is a member, once."""
+        domain = make_domain(enrollment="automatic")
+        person = make_verified_user("ada@acme.example")
+
+        membership = services.join_by_domain(person)
+
+        assert membership is not None
+        assert (membership.organization, membership.role) == (domain.organization, "member")
+        assert services.join_by_domain(person) is None
+        assert len(events("member.joined")) == 1
+
+    def test_leaves_it_to_them_where_it_is_suggested(self, make_domain, make_verified_user):
+        """A suggestion makes nobody a member."""
+        domain = make_domain(enrollment="suggest")
+        person = make_verified_user("ada@acme.example")
+
+        assert services.join_by_domain(person) is None
+        assert services.find_offer(person) == domain
+
+    def test_does_nothing_to_others(self, make_verified_user):
+        """Nothing happens to people without an offer."""
+        assert services.join_by_domain(make_verified_user("ada@acme.example")) is None
+
+    def test_never_takes_in_who_was_there_before(self, make_domain, make_verified_user, name_server):
+        """No act of an organization makes somebody a member who has an account: they are asked."""
+        person = make_verified_user("ada@acme.example")
+        domain = make_domain(verified=False)
+        name_server.publish(_record(domain))
+
+        services.verify_domain(domain, actor=None)
+        services.change_domain(domain, enrollment="automatic", actor=None)
+
+        assert not Membership.objects.filter(user=person).exists()
+        assert services.find_offer(person) == domain
+
+    def test_where_it_cannot_be(self, make_organization, make_domain, make_verified_user, settings):
+        """Signing up does not fail for want of a seat or a second factor; the offer stays."""
+        settings.SAAS_KIT_TENANCY_SECOND_FACTOR = "tests.tenancy.sample_second_factor.has_key"
+        settings.SAAS_KIT_TENANCY_SEAT_LIMIT = f"{__name__}.two_seats"
+        full = make_domain("full.example", enrollment="automatic")
+        services.join_by_domain(make_verified_user("a@full.example"))
+        strict = make_domain(
+            "strict.example", organization=make_organization(require_mfa=True), enrollment="automatic"
+        )
+
+        for domain in (full, strict):
+            person = make_verified_user(f"b@{domain.domain}")
+            assert services.join_by_domain(person) is None
+            assert services.find_offer(person) == domain
+            assert not Membership.objects.filter(user=person).exists()
+
+
+@pytest.mark.postgresql
+@pytest.mark.django_db(transaction=True)
+class TestAtTheSameMoment:
+    def test_two_proofs(self, race, make_domain, name_server, fresh):
+        """Of two organizations that prove a domain at the same moment one has it."""
+        first, second = make_domain(verified=False), make_domain(verified=False)
+        name_server.publish(_record(first), _record(second)["value"])
+        for _ in range(10):
+            EmailDomain.objects.update(verified_at=None)
+
+            outcomes = race(
+                *(partial(services.verify_domain, fresh(each), actor=None) for each in (first, second))
+            )
+
+            assert sorted(type(each).__name__ for each in outcomes) == ["DomainTaken", "EmailDomain"], (
+                outcomes
+            )
+            assert EmailDomain.objects.verified().count() == 1
+
+    def test_ten_joins(self, race, make_domain, make_verified_user, fresh):
+        """I32: somebody who joins ten times at once is a member once."""
+        domain = make_domain(enrollment="automatic")
+        person = make_verified_user("ada@acme.example")
+
+        outcomes = race(
+            *[partial(services.join_on_offer, domain.organization_id, fresh(person))] * 5,
+            *[partial(services.join_by_domain, fresh(person))] * 5,
+        )
+
+        assert sum(isinstance(each, Membership) for each in outcomes) == 1, outcomes
+        assert all(each is None or isinstance(each, Membership | AlreadyMember) for each in outcomes), (
+            outcomes
+        )
+        assert Membership.objects.filter(user=person).count() == 1
+
+    @pytest.mark.parametrize("join", [services.join_by_domain, None], ids=["automatically", "on offer"])
+    def test_turned_off_while_somebody_waits(
+        self, join, make_domain, make_verified_user, fresh, wait_for_a_waiter
+    ):
+        """An offer that ends while somebody waits to join is over; an automatic one may become a suggestion."""
+        domain = make_domain(enrollment="automatic")
+        person = make_verified_user("ada@acme.example")
+        join = join or partial(services.join_on_offer, domain.organization_id)
+        outcome: list[Any] = []
+
+        def act() -> None:
+            try:
+                outcome.append(join(fresh(person)))
+            except SaasKitError as error:
+                outcome.append(error)
+            finally:
+                connections.close_all()
+
+        with transaction.atomic():
+            services.lock_organization(domain.organization)
+            joining = Thread(target=act, daemon=True)
+            joining.start()
+            wait_for_a_waiter()
+            enrollment = "suggest" if join is services.join_by_domain else "off"
+            services.change_domain(domain, enrollment=enrollment, actor=None)
+        joining.join(30)
+
+        assert outcome[0] is None or isinstance(outcome[0], NotFound), outcome
+        assert not Membership.objects.filter(user=person).exists()
+
+    def test_nothing_is_held_while_dns_is_asked(self, make_domain, name_server):
+        """A slow name server holds up nobody else in the organization."""
+        domain = make_domain(verified=False)
+        name_server.publish(_record(domain))
+        outcomes: list[Any] = []
+
+        def hold():
+            try:
+                with transaction.atomic():
+                    rows = get_organization_model().objects.select_for_update(nowait=True)
+                    outcomes.append(rows.get(pk=domain.organization_id))
+            except Exception as error:  # noqa: BLE001 - it is the outcome
+                outcomes.append(error)
+            finally:
+                connections.close_all()
+
+        name_server.when_asked = hold
+
+        services.verify_domain(domain, actor=None)
+
+        assert outcomes == [domain.organization]
+        assert not connection.in_atomic_block
