@@ -172,6 +172,40 @@ def make_team_membership(
 
 
 @pytest.fixture
+def make_invitation(make_organization: Callable[..., Any], number: Iterator[int]) -> Callable[..., Any]:
+    """Invite an address, a new one unless named; the system does unless an actor is named."""
+    from saas_kit.tenancy.services import invite
+
+    def make(
+        organization: Any = None,
+        email: str | None = None,
+        *,
+        role: str = "member",
+        actor: Any = None,
+        **values: Any,
+    ) -> Any:
+        organization = organization or make_organization()
+        email = email or f"invited{next(number)}@example.com"
+        return invite(organization, email=email, role=role, actor=actor, **values)[0]
+
+    return make
+
+
+@pytest.fixture
+def token_of() -> Callable[[Any], str]:
+    """Read the token in the last message about an invitation, which was not sent yet."""
+    from saas_kit.email.models import OutboxMessage
+    from saas_kit.email.services import read_message
+
+    def read(invitation: Any) -> str:
+        invitation.refresh_from_db()
+        message: Any = read_message(OutboxMessage.objects.get(pk=invitation.mail_id))
+        return str(message.token)
+
+    return read
+
+
+@pytest.fixture
 def events() -> Callable[..., list[Any]]:
     """Read the audit log, the oldest first; of one action, if it is named."""
     from saas_kit.audit.models import Event

@@ -129,10 +129,7 @@ SPECTACULAR_SETTINGS = {
     "OAS_VERSION": "3.1.0",
     "SERVE_INCLUDE_SCHEMA": False,
     "COMPONENT_SPLIT_REQUEST": True,
-    "ENUM_NAME_OVERRIDES": {
-        "StatusEnum": "saas_kit.tenancy.models.Status",
-        "InvitationStatusEnum": "saas_kit.tenancy.models.INVITATION_STATUSES",
-    },
+    "ENUM_NAME_OVERRIDES": {"StatusEnum": "saas_kit.tenancy.models.Status"},
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "REDOC_DIST": "SIDECAR",

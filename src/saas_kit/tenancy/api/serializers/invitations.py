@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.utils.translation import gettext_lazy as _
-from drf_spectacular.utils import OpenApiExample, extend_schema_serializer
+from drf_spectacular.utils import OpenApiExample, extend_schema_field, extend_schema_serializer
 from rest_framework import serializers
 
 from saas_kit.api.serializers import ModelSerializer, ProblemErrorSerializer, Serializer, UTCDateTimeField
@@ -41,6 +41,20 @@ _INVITATION = {
 }
 
 
+# in an allOf, as a description names what is in none by the field alone, and accounts have another status
+@extend_schema_field(
+    {"allOf": [{"type": "string", "enum": [value for value, _label in INVITATION_STATUSES]}]}
+)
+class InvitationStatusField(serializers.CharField):
+    """What an invitation is seen to be."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        kwargs.setdefault("source", "visible_status")
+        kwargs.setdefault("read_only", True)
+        kwargs.setdefault("help_text", _("What became of it; `expired` where nobody answered in time."))
+        super().__init__(**kwargs)
+
+
 @extend_schema_serializer(
     examples=[OpenApiExample("Invitation", value=_INVITATION, response_only=True)],
 )
@@ -49,18 +63,17 @@ class InvitationSerializer(ModelSerializer):
 
     organization = serializers.UUIDField(source="organization_id", read_only=True)
     teams = serializers.ListField(
-        source="team_ids", child=serializers.UUIDField(), help_text=_("The ids of the teams to be in.")
+        source="team_ids",
+        child=serializers.UUIDField(),
+        read_only=True,
+        help_text=_("The ids of the teams to be in."),
     )
-    status = serializers.ChoiceField(
-        source="visible_status",
-        choices=INVITATION_STATUSES,
-        help_text=_("What became of it; `expired` where nobody answered in time."),
-    )
+    status = InvitationStatusField()
     delivery_status = serializers.ChoiceField(
-        choices=DELIVERY_STATUSES, help_text=_("What became of the last message about it.")
+        choices=DELIVERY_STATUSES, read_only=True, help_text=_("What became of the last message about it.")
     )
     invited_by = PersonSerializer(
-        allow_null=True, help_text=_("Who answers for it; null where nobody in person does.")
+        read_only=True, allow_null=True, help_text=_("Who answers for it; null where nobody in person does.")
     )
 
     class Meta:
@@ -178,7 +191,7 @@ class _SeenByTheInvited(serializers.ModelSerializer):  # type: ignore[type-arg]
     inviter_name = serializers.SerializerMethodField(
         help_text=_("Who invites; empty where nobody in person does.")
     )
-    status = serializers.ChoiceField(source="visible_status", choices=INVITATION_STATUSES)
+    status = InvitationStatusField()
     expires_at = UTCDateTimeField()
 
     def get_inviter_name(self, invitation: Invitation) -> str:
