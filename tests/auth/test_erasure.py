@@ -138,7 +138,7 @@ class TestRequest:
         assert stored(person).is_active
         (message,) = mail.outbox
         assert message.to == [getattr(person, email_field())]
-        assert "2026-03-15 12:00 (UTC)" in message.body
+        assert "March 15, 2026 at 12:00 (UTC)" in message.body
         assert "sign in before then" in message.body
         (arguments,) = [each for name, each in heard if name == "erasure_requested"]
         assert (arguments["user"], arguments["due_at"], arguments["actor"]) == (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import ClassVar
+from typing import ClassVar, Self
 
 from django.utils.translation import gettext_lazy as _
 
@@ -25,6 +25,11 @@ class TokenMessage(Message):
     link: str = secret()
 
     is_limited: ClassVar = False
+
+    @classmethod
+    def samples(cls) -> list[Self]:
+        token = "sample-of-a-token"  # noqa: S105 - nobody has it
+        return [cls(token=token, link=f"https://app.example.com/#token={token}"), cls(token=token, link="")]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,6 +94,10 @@ class EmailChanged(Message):
     kind: ClassVar = "saas_kit_auth.email_changed"
     subject: ClassVar = _("Your address for {product} was changed")
 
+    @classmethod
+    def samples(cls) -> list[Self]:
+        return [cls(new_email="ada@example.org")]
+
 
 @dataclass(frozen=True, kw_only=True)
 class AccountDeletion(Message):
@@ -138,30 +147,32 @@ class RecoveryCodesRenewed(Message):
 
 
 @dataclass(frozen=True, kw_only=True)
-class PasskeyAdded(Message):
+class PasskeyMessage(Message):
     """
-    Tells somebody that there is one more way to sign in to their account.
+    A message about a passkey.
 
     Attributes:
-        name: What the passkey is called.
+        name: What it is, or was, called.
     """
 
     name: str
+
+    @classmethod
+    def samples(cls) -> list[Self]:
+        return [cls(name=name) for name in ("Ada's phone", "مفتاح 🔑 <home>")]
+
+
+@dataclass(frozen=True, kw_only=True)
+class PasskeyAdded(PasskeyMessage):
+    """Tells somebody that there is one more way to sign in to their account."""
 
     kind: ClassVar = "saas_kit_auth.passkey_added"
     subject: ClassVar = _("A passkey for {product} was added")
 
 
 @dataclass(frozen=True, kw_only=True)
-class PasskeyRemoved(Message):
-    """
-    Tells somebody that a passkey of theirs is of no use any more.
-
-    Attributes:
-        name: What it was called.
-    """
-
-    name: str
+class PasskeyRemoved(PasskeyMessage):
+    """Tells somebody that a passkey of theirs is of no use any more."""
 
     kind: ClassVar = "saas_kit_auth.passkey_removed"
     subject: ClassVar = _("A passkey for {product} was removed")
@@ -180,3 +191,7 @@ class ProviderLinked(Message):
 
     kind: ClassVar = "saas_kit_auth.provider_linked"
     subject: ClassVar = _("Another way to sign in to {product}")
+
+    @classmethod
+    def samples(cls) -> list[Self]:
+        return [cls(provider="GitHub")]

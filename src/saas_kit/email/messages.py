@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import types
 import typing
 from collections.abc import Mapping
@@ -23,6 +24,7 @@ from saas_kit.email.conf import EmailSettings
 
 _SECRET = "secret"  # noqa: S105 - the name of a mark
 _LONGEST_SUBJECT = 200
+_EMPTY_LINES = re.compile(r"\n\s*\n")
 
 # Rules that depend on the reader, such as those for dark screens, cannot be inlined and stay where they are.
 _inliner = CSSInliner(keep_at_rules=True, load_remote_stylesheets=False)
@@ -76,8 +78,9 @@ class Message:
         return line if len(line) <= _LONGEST_SUBJECT else f"{line[: _LONGEST_SUBJECT - 1]}…"
 
     def render_text(self) -> str:
-        """Return the text."""
-        return render_to_string(self._template("txt"), self._values()).strip() + "\n"
+        """Return the text, without more than one empty line in a row, which templates leave easily."""
+        text = render_to_string(self._template("txt"), self._values())
+        return _EMPTY_LINES.sub("\n\n", text.strip()) + "\n"
 
     def render_html(self) -> str:
         """Return the HTML, with its styles inlined; empty where there is no template for it."""
