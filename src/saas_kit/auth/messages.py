@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import ClassVar, Self
 
 from django.utils.translation import gettext_lazy as _
@@ -195,3 +195,40 @@ class ProviderLinked(Message):
     @classmethod
     def samples(cls) -> list[Self]:
         return [cls(provider="GitHub")]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Welcome(Message):
+    """Greets somebody who has an account that they can use."""
+
+    kind: ClassVar = "saas_kit_auth.welcome"
+    subject: ClassVar = _("Welcome to {product}")
+    topic: ClassVar = "notifications"
+
+
+@dataclass(frozen=True, kw_only=True)
+class NewSignIn(Message):
+    """
+    Tells somebody that their account was used in a way that it was not used before.
+
+    Attributes:
+        device: What people call the device; empty where it is not known. What the client says of itself is not shown,
+            as whoever signed in has written that.
+        ip_address: Where the sign-in came from; empty where it is not known.
+        signed_in_at: When it was.
+    """
+
+    device: str
+    ip_address: str
+    signed_in_at: datetime
+
+    kind: ClassVar = "saas_kit_auth.new_sign_in"
+    subject: ClassVar = _("New sign-in to {product}")
+
+    @classmethod
+    def samples(cls) -> list[Self]:
+        signed_in_at = datetime(2026, 1, 31, 9, 30, tzinfo=UTC)
+        return [
+            cls(device="Firefox on Windows", ip_address="192.0.2.7", signed_in_at=signed_in_at),
+            cls(device="", ip_address="", signed_in_at=signed_in_at),
+        ]

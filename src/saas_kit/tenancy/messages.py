@@ -76,3 +76,98 @@ class InvitationReminder(InvitationMessage):
 
     kind: ClassVar = "saas_kit_tenancy.invitation_reminder"
     subject: ClassVar = gettext_lazy("Your invitation to join {organization} ends soon")
+
+
+@dataclass(frozen=True, kw_only=True)
+class MemberJoined(Message):
+    """
+    Tells those who brought somebody into an organization, or own it, that there is a new member.
+
+    Attributes:
+        organization: What the organization is called.
+        member: Who joined.
+        email: Their address.
+        role: What the role is called.
+    """
+
+    organization: str
+    member: str
+    email: str
+    role: str
+
+    kind: ClassVar = "saas_kit_tenancy.member_joined"
+    subject: ClassVar = gettext_lazy("{member} joined {organization}")
+    topic: ClassVar = "notifications"
+
+    @classmethod
+    def samples(cls) -> list[Self]:
+        return [
+            cls(
+                organization="Acme Berlin", member="Grace Hopper", email="grace@example.com", role=_("Member")
+            )
+        ]
+
+
+@dataclass(frozen=True, kw_only=True)
+class RoleChanged(Message):
+    """
+    Tells a member that somebody gave them another role.
+
+    Attributes:
+        place: What the organization or the account is called.
+        old_role: What the role before is called.
+        role: What the role is called that they have now.
+    """
+
+    place: str
+    old_role: str
+    role: str
+
+    kind: ClassVar = "saas_kit_tenancy.role_changed"
+    subject: ClassVar = gettext_lazy("Your role in {place} is another now")
+
+    @classmethod
+    def samples(cls) -> list[Self]:
+        return [cls(place="Acme Berlin", old_role=_("Member"), role=_("Admin"))]
+
+
+@dataclass(frozen=True, kw_only=True)
+class OwnershipTransferred(Message):
+    """
+    Tells the old and the new owner of an account that it changed hands.
+
+    Attributes:
+        account: What the account is called.
+        old_owner: Who gave it away.
+        new_owner: Who owns it now.
+    """
+
+    account: str
+    old_owner: str
+    new_owner: str
+
+    kind: ClassVar = "saas_kit_tenancy.ownership_transferred"
+    subject: ClassVar = gettext_lazy("{new_owner} owns {account} now")
+
+    @classmethod
+    def samples(cls) -> list[Self]:
+        return [cls(account="Acme", old_owner="Ada Lovelace", new_owner="Grace Hopper")]
+
+
+@dataclass(frozen=True, kw_only=True)
+class AccountSuspended(Message):
+    """
+    Tells the owners of an account, or of an organization, that it is suspended.
+
+    Attributes:
+        place: What it is called.
+    """
+
+    place: str
+
+    kind: ClassVar = "saas_kit_tenancy.account_suspended"
+    subject: ClassVar = gettext_lazy("{place} is suspended")
+
+    @classmethod
+    def samples(cls) -> list[Self]:
+        return [cls(place="Acme")]
