@@ -5,8 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from allauth.account.models import EmailAddress
+from django.utils import timezone
+
+from saas_kit.auth.services import mark_verified
 from saas_kit.teams.services import delete_team
 from saas_kit.tenancy import services
+from saas_kit.tenancy.models import EmailDomain
 from tests.api_fixtures.operations import Operation
 from tests.api_fixtures.rows import reference
 from tests.api_fixtures.world import World
@@ -22,6 +27,22 @@ def _clerk(**more: str) -> Callable[[World], dict[str, Any]]:
 
 def _is(**body: Any) -> Callable[[World], dict[str, Any]]:
     return lambda world: dict(body)
+
+
+def _prove_domain(world: World) -> None:
+    EmailDomain.objects.filter(pk=world.a.domain.pk).update(verified_at=timezone.now())
+
+
+def _offer_to_outsider(world: World) -> None:
+    """Of everybody, who all proved their addresses, one who is not in the organization may join it."""
+    _prove_domain(world)
+    services.change_domain(world.a.domain, enrollment="suggest", actor=None)
+    outsider = world.people["outsider"]
+    outsider.email = f"outsider@{world.a.domain.domain}"
+    outsider.save()
+    EmailAddress.objects.filter(user=outsider).update(email=outsider.email)
+    for person in filter(None, world.people.values()):
+        mark_verified(person)
 
 
 TENANCY = (
@@ -57,6 +78,15 @@ TENANCY = (
     Operation("GET organizations/{organization_id}/members/{id}/"),
     Operation("PATCH organizations/{organization_id}/members/{id}/", _is(role="viewer")),
     Operation("DELETE organizations/{organization_id}/members/{id}/"),
+    Operation("GET organizations/{organization_id}/domains/"),
+    Operation("POST organizations/{organization_id}/domains/", _is(domain="new.example")),
+    Operation("GET organizations/{organization_id}/domains/{id}/"),
+    Operation("PATCH organizations/{organization_id}/domains/{id}/", _is(enrollment="suggest")),
+    Operation("DELETE organizations/{organization_id}/domains/{id}/"),
+    # nobody is to ask the name servers of this machine: it is proved already
+    Operation("POST organizations/{organization_id}/domains/{id}/verify/", prepare=_prove_domain),
+    Operation("GET organizations/joinable/"),
+    Operation("POST organizations/{organization_id}/join/", prepare=_offer_to_outsider),
     Operation("GET permissions/"),
 )
 

@@ -30,6 +30,7 @@ class Tenant:
     team: Any
     team_membership: Any
     person: Any
+    domain: Any
 
     def part(self, template: str, parameter: str) -> Any:
         """Return the object that a parameter of a path stands for."""
@@ -41,6 +42,7 @@ class Tenant:
             "accounts members": self.account_membership,
             "organizations": self.organization,
             "organizations members": self.membership,
+            "domains": self.domain,
             "teams": self.team,
             "teams members": self.team_membership,
             "users": self.person,
@@ -118,6 +120,13 @@ def _names(**names: str) -> dict[str, str]:
     return {name: value for name, value in names.items() if name in known}
 
 
+def _claim(organization: Any, domain: str) -> Any:
+    """Claim a domain of e-mail addresses for an organization."""
+    from saas_kit.tenancy.services import claim_domain
+
+    return claim_domain(organization, domain=domain, actor=None)
+
+
 @pytest.fixture
 def world(
     make_user: Callable[..., Any],
@@ -152,7 +161,16 @@ def world(
     team = make_team("Engineering", organization=organization)
     make_team_membership(team, user=people["lead"], role="lead")
     team_membership = make_team_membership(team, user=people["target"])
-    a = Tenant(account, account_membership, organization, membership, team, team_membership, people["target"])
+    a = Tenant(
+        account,
+        account_membership,
+        organization,
+        membership,
+        team,
+        team_membership,
+        people["target"],
+        _claim(organization, "acme.example"),
+    )
 
     owner = people["owner"]
     account = make_account("Acme Two", owner=owner)
@@ -166,6 +184,7 @@ def world(
         team,
         make_team_membership(team, user=owner),
         owner,
+        _claim(organization, "acme-two.example"),
     )
 
     make_account_membership(a2.account, user=people["account_owner"], role="admin")
@@ -197,6 +216,7 @@ def world(
         team,
         make_team_membership(team, user=b_owner),
         b_owner,
+        _claim(organization, f"{CANARY}.example"),
     )
     return World(a, a2, b, people, clerk, client_for)
 
