@@ -19,7 +19,7 @@ from uuid import UUID, uuid4
 
 from django.core.mail import EmailMultiAlternatives
 from django.db import transaction
-from django.db.models import Case, F, Value, When
+from django.db.models import Case, Exists, F, OuterRef, Q, Value, When
 from django.db.models.functions import Now
 from django.utils import translation
 
@@ -27,7 +27,7 @@ from saas_kit.core.encryption import decrypt
 from saas_kit.email import signals
 from saas_kit.email.conf import EmailSettings
 from saas_kit.email.mailer import Mailer, is_permanent
-from saas_kit.email.messages import Message, from_json, message_class
+from saas_kit.email.messages import Message, from_json, message_class, message_kinds
 from saas_kit.email.models import OutboxMessage, OutboxQuerySet, State, Suppression
 from saas_kit.email.services.outbox import SECRETS_PURPOSE
 
@@ -52,54 +52,44 @@ def deliver_due(limit: int | None = None, *, only: UUID | None = None) -> int:
     """
     due = OutboxMessage.objects.due()
     if only is not None:
-        due = due.filter(pk=only)
+        due, limit = due.filter(pk=only), 1
     tried = 0
     with Mailer() as mailer:
         while limit is None or tried < limit:
             wanted = _TAKEN_AT_ONCE if limit is None else min(_TAKEN_AT_ONCE, limit - tried)
             taken = _take(due, wanted)
-            if not taken:
-                break
             for index, row in enumerate(taken):
+                if row.state == State.SUPPRESSED:
+                    continue
                 tried += _attempt(row, mailer)
                 if not mailer.is_reachable:
                     _release(taken[index + 1 :])
                     return tried
+            if len(taken) < wanted:
+                break
     return tried
 
 
 def _take(due: OutboxQuerySet, wanted: int) -> list[OutboxMessage]:
+    """Take messages that are due, and return them; those to suppressed addresses are done with already."""
     lease = uuid4()
+    state = Case(When(_is_suppressed(), then=Value(State.SUPPRESSED)), default=Value(State.SENDING))
     with transaction.atomic():
         free = due.order_by("due_at").select_for_update(skip_locked=True)
         OutboxMessage.objects.filter(pk__in=free.values("pk")[:wanted]).update(
-            state=State.SENDING, lease=lease, due_at=Now() + EmailSettings.LEASE
+            state=state, lease=lease, due_at=Now() + EmailSettings.LEASE, updated_at=Now()
         )
-    taken = list(OutboxMessage.objects.filter(lease=lease, state=State.SENDING).order_by("id"))
-    return _without_suppressed(taken)
+    taken = OutboxMessage.objects.filter(lease=lease, state__in=[State.SENDING, State.SUPPRESSED])
+    return list(taken.order_by("id"))
 
 
-def _without_suppressed(taken: list[OutboxMessage]) -> list[OutboxMessage]:
-    if not taken:
-        return taken
-    found = Suppression.objects.filter(email__in={row.recipient for row in taken})
-    stopped = set(found.values_list("email", "topic"))
-    if not stopped:
-        return taken
-    left = []
-    for row in taken:
-        if {(row.recipient, ""), (row.recipient, _topic(row.kind))} & stopped:
-            _finish(row, State.SUPPRESSED)
-        else:
-            left.append(row)
-    return left
-
-
-def _topic(kind: str) -> str:
-    try:
-        return message_class(kind).topic
-    except LookupError:
-        return ""
+def _is_suppressed() -> Q:
+    of_recipient = Suppression.objects.filter(email=OuterRef("recipient"))
+    stopped = Q(Exists(of_recipient.filter(topic="")))
+    for kind in message_kinds():
+        if topic := message_class(kind).topic:
+            stopped |= Q(Exists(of_recipient.filter(topic=topic)), kind=kind)
+    return stopped
 
 
 def _attempt(row: OutboxMessage, mailer: Mailer) -> int:
@@ -112,9 +102,14 @@ def _attempt(row: OutboxMessage, mailer: Mailer) -> int:
         return 1
     row.attempts += 1
     try:
-        provider_id = mailer.send(_build(row))
+        mail = _build(row)
+    except Exception as error:  # noqa: BLE001 - templates, classes and keys can be mended
+        _fail(row, error, for_good=False)
+        return 1
+    try:
+        provider_id = mailer.send(mail)
     except Exception as error:  # noqa: BLE001 - whatever it is, it is written down, and tried again
-        _fail(row, error)
+        _fail(row, error, for_good=mailer.is_reachable and is_permanent(error))
     else:
         _succeed(row, provider_id)
     return 1
@@ -166,8 +161,8 @@ def _succeed(row: OutboxMessage, provider_id: str) -> None:
         logger.warning("Message %s took longer than its lease, and may be sent twice.", row.message_id)
 
 
-def _fail(row: OutboxMessage, error: Exception) -> None:
-    for_good = is_permanent(error) or row.attempts >= EmailSettings.MAX_ATTEMPTS
+def _fail(row: OutboxMessage, error: Exception, *, for_good: bool) -> None:
+    for_good = for_good or row.attempts >= EmailSettings.MAX_ATTEMPTS
     row.last_error = f"{type(error).__name__}: {error}"[:_LONGEST_ERROR]
     logger.log(
         logging.ERROR if for_good else logging.WARNING,
@@ -193,8 +188,10 @@ def _finish(row: OutboxMessage, state: State, **values: Any) -> bool:
 
 
 def _release(rows: Sequence[OutboxMessage]) -> None:
-    for row in rows:
-        _postpone(row, timedelta(0))
+    own = OutboxMessage.objects.filter(pk__in=[row.pk for row in rows], state=State.SENDING)
+    own.filter(lease__in={row.lease for row in rows}).update(
+        state=State.QUEUED, lease=None, due_at=Now(), updated_at=Now()
+    )
 
 
 def _postpone(row: OutboxMessage, pause: timedelta, **values: Any) -> None:
