@@ -124,7 +124,7 @@ class RoleChanged(Message):
     role: str
 
     kind: ClassVar = "saas_kit_tenancy.role_changed"
-    subject: ClassVar = gettext_lazy("Your role in {place} is another now")
+    subject: ClassVar = gettext_lazy("Your role in {place} was changed")
 
     @classmethod
     def samples(cls) -> list[Self]:
@@ -147,7 +147,7 @@ class OwnershipTransferred(Message):
     new_owner: str
 
     kind: ClassVar = "saas_kit_tenancy.ownership_transferred"
-    subject: ClassVar = gettext_lazy("{new_owner} owns {account} now")
+    subject: ClassVar = gettext_lazy("{new_owner} now owns {account}")
 
     @classmethod
     def samples(cls) -> list[Self]:
