@@ -26,6 +26,7 @@ MODULES = {
         "backends",
         "receivers",
         "admin",
+        "schedule",
         "tasks",
         "management",
         "migrations",

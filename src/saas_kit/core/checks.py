@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import difflib
 
+import django
 from django.conf import settings
 from django.core import checks
 from django.core.checks import CheckMessage, Error
+from django.utils.module_loading import import_string
 
 from saas_kit.core.conf import CoreSettings, all_settings, matches
 from saas_kit.core.deletion import soft_deletable_models
@@ -78,5 +80,30 @@ def check_trusted_proxies(**kwargs: object) -> list[CheckMessage]:
     ]
 
 
-ALL = (check_settings_types, check_settings_names, check_soft_deletable_managers)
+def check_queue(**kwargs: object) -> list[CheckMessage]:
+    """Report a queue that work in the background could never be handed over to."""
+    if path := CoreSettings.CELERY_APP:
+        try:
+            import_string(path)
+        except ImportError as error:
+            return [
+                Error(
+                    f"SAAS_KIT_CORE_CELERY_APP cannot be imported: {error}",
+                    hint='Name the Celery app by its dotted path, as in "config.celery.app", or leave it empty.',
+                    id="saas_kit.E004",
+                )
+            ]
+    alias = CoreSettings.TASK_BACKEND
+    if alias and (django.VERSION < (6, 0) or alias not in getattr(settings, "TASKS", {"default": {}})):
+        return [
+            Error(
+                f"SAAS_KIT_CORE_TASK_BACKEND is {alias!r}, which Django has no task backend for.",
+                hint="Name an alias in TASKS, which Django has from 6.0 on, or leave it empty.",
+                id="saas_kit.E005",
+            )
+        ]
+    return []
+
+
+ALL = (check_settings_types, check_settings_names, check_soft_deletable_managers, check_queue)
 DEPLOY = (check_trusted_proxies,)

@@ -8,11 +8,14 @@ and handing over only has it looked for sooner. Handing over therefore never fai
 
 from __future__ import annotations
 
+import io
 import logging
+import time
 from collections.abc import Callable
 from importlib.util import find_spec
 from typing import Any, TypeVar
 
+from django.core.management import call_command
 from django.utils.module_loading import import_string
 
 from saas_kit.core.conf import CoreSettings
@@ -21,7 +24,14 @@ logger = logging.getLogger("saas_kit.core")
 
 TaskT = TypeVar("TaskT", bound=Callable[..., None])
 
+PATIENCE = 1.0
+"""For how many seconds a broker may keep whoever hands over to it waiting, for a connection or for an answer."""
+
+PAUSE = 30.0
+"""For how many seconds nothing is handed over after that has failed, so that not each request waits for it."""
+
 _known: dict[str, Callable[..., None]] = {}
+_failed_at: float | None = None
 
 
 def background_task(function: TaskT) -> TaskT:
@@ -49,21 +59,28 @@ def hand_over(path: str, *args: Any) -> None:
     """
     Have a background task run soon.
 
-    Where no queue can be reached that is logged, and the work waits for its schedule. Without a queue it is done now;
-    what it raises is logged.
+    Where no queue can be reached that is logged, and the work waits for its schedule; for ``PAUSE`` none is tried then.
+    Without a queue it is done now; what it raises is logged.
 
     Args:
         path: The dotted path of the task, such as ``saas_kit.email.tasks.deliver``.
     """
+    global _failed_at  # noqa: PLW0603 - all threads share the broker
+    if is_done_at_once():
+        _run_now(path, args)
+        return
+    if _failed_at is not None and time.monotonic() < _failed_at + PAUSE:
+        return
     try:
-        if is_done_at_once():
-            run(path, *args)
-        elif CoreSettings.CELERY_APP:
+        if CoreSettings.CELERY_APP:
             _publish(import_string(CoreSettings.CELERY_APP), path, args)
         else:
             _enqueue(CoreSettings.TASK_BACKEND, path, args)
-    except Exception:  # each queue raises what its client raises
-        logger.exception("%s could not be handed over, and waits for its schedule.", path)
+        _failed_at = None
+    except Exception as error:  # noqa: BLE001 - each queue raises what its client raises
+        _failed_at = time.monotonic()
+        cause = f"{type(error).__name__}: {error}"
+        logger.error("%s could not be handed over, and waits for its schedule: %s", path, cause)  # noqa: TRY400
 
 
 def run(path: str, *args: Any) -> None:
@@ -78,11 +95,52 @@ def run(path: str, *args: Any) -> None:
     _known[path](*args)
 
 
+def run_command(name: str, **options: Any) -> None:
+    """Run a management command in a task; what it says goes to the log."""
+    call_command(name, stdout=_LogStream(logging.INFO), stderr=_LogStream(logging.WARNING), **options)
+
+
+class _LogStream(io.TextIOBase):
+    """Takes what a command writes, line by line, to the log."""
+
+    def __init__(self, level: int) -> None:
+        self._level = level
+
+    def write(self, text: str) -> int:
+        for line in text.splitlines():
+            logger.log(self._level, "%s", line)
+        return len(text)
+
+
+def _run_now(path: str, args: tuple[Any, ...]) -> None:
+    try:
+        run(path, *args)
+    except Exception:  # whatever it is, what the work follows from is done
+        logger.exception("%s failed, and waits for its schedule.", path)
+
+
 def _publish(app: Any, path: str, args: tuple[Any, ...]) -> None:
     if app.conf.task_always_eager:  # which publishing by name does not heed
-        run(path, *args)
-    else:
-        app.send_task(path, args=args, retry=False, ignore_result=True)
+        _run_now(path, args)
+        return
+    from kombu.pools import producers  # noqa: PLC0415 - an extra
+
+    with producers[_impatient_connection(app)].acquire(block=True, timeout=PATIENCE) as producer:
+        app.send_task(path, args=args, producer=producer, retry=False, ignore_result=True)
+
+
+def _impatient_connection(app: Any) -> Any:
+    """
+    Return the key of a pool of connections that give up soon.
+
+    Those of the app itself are for workers too, which have time; on Redis, that is for ever.
+    """
+    connection = app.connection_for_write(connect_timeout=PATIENCE)
+    options = connection.transport_options
+    options["max_retries"] = max(len(connection.alt) - 1, 0)  # each server is tried once
+    if connection.get_transport_cls().driver_type == "redis":
+        options |= {"socket_connect_timeout": PATIENCE, "socket_timeout": PATIENCE}
+    return connection
 
 
 def _enqueue(alias: str, path: str, args: tuple[Any, ...]) -> None:
