@@ -186,6 +186,25 @@ def purge(
             yield sum(_remove_unless_protected(due, key, protected) for key in keys)
 
 
+def purge_rows(rows: models.QuerySet[Any], *, batch_size: int) -> Iterator[int]:
+    """
+    Delete rows, batch by batch; yields how many went in each.
+
+    Rows that somebody else is holding are left for the next time.
+    """
+    last: Any = None
+    while True:
+        with transaction.atomic():
+            left = rows if last is None else rows.filter(pk__gt=last)
+            held = left.order_by("pk").select_for_update(of=("self",), skip_locked=True)
+            keys = list(held.values_list("pk", flat=True)[:batch_size])
+            rows.model._base_manager.filter(pk__in=keys).delete()
+        if not keys:
+            return
+        last = keys[-1]
+        yield len(keys)
+
+
 def _remove(due: Any, keys: list[Any]) -> int:
     with transaction.atomic():
         # what was restored since the keys were read is due no longer

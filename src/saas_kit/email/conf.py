@@ -36,3 +36,24 @@ class EmailSettings(AppSettings):
     How often a message is tried that could not be delivered. The time between two attempts doubles from half a minute
     to six hours, so that the 18th is about two days after the first.
     """
+
+    RETENTION: timedelta = timedelta(days=90)
+    """For how long ``saas_kit_purge_mail`` leaves messages that were sent or given up, from when they were written."""
+
+    PUBLIC_URL: str = ""
+    """
+    Where people and providers reach this server, such as ``https://api.example.com``; the links by which people
+    unsubscribe begin with it. Left empty, messages have none.
+    """
+
+    PROVIDERS: tuple[str, ...] = ()
+    """
+    The providers whose webhooks are answered, by the names that django-anymail's URLs have for them: ``sendgrid``,
+    ``amazon_ses``. Left empty, it is the one that mail is sent by.
+    """
+
+    RATE_LIMITS: dict[str, str | None] = {}
+    """
+    Rates that take the place of the kit's, by the name of the limit: ``{"address": "50/h"}``; None lifts one. What is
+    over a limit waits. ``saas_kit/email/limits.py`` lists them.
+    """

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from saas_kit.core.tasks import background_task, hand_over
+from saas_kit.core.locks import one_at_a_time
+from saas_kit.core.tasks import background_task, hand_over, run_command
 from saas_kit.email.models import OutboxMessage
 from saas_kit.email.services import deliver_due
 
@@ -28,6 +29,14 @@ def deliver_one(key: str) -> None:
 
 
 @background_task
+@one_at_a_time
 def sweep() -> None:
     """Deliver all that is due: what was postponed, and what a crash or a queue has lost."""
     deliver(OutboxMessage.objects.due().count())
+
+
+@background_task
+@one_at_a_time
+def purge() -> None:
+    """Remove what is old from the outbox."""
+    run_command("saas_kit_purge_mail")

@@ -59,25 +59,6 @@ def people_unverified() -> QuerySet[Any]:
     return own.exclude(emailaddress__verified=True).exclude(Exists(links))
 
 
-def purge_rows(rows: QuerySet[Any], *, batch_size: int) -> Iterator[int]:
-    """
-    Delete rows, batch by batch; yields how many went in each.
-
-    Rows that somebody else is holding are left for the next time.
-    """
-    last: Any = None
-    while True:
-        with transaction.atomic():
-            left = rows if last is None else rows.filter(pk__gt=last)
-            held = left.order_by("pk").select_for_update(of=("self",), skip_locked=True)
-            keys = list(held.values_list("pk", flat=True)[:batch_size])
-            rows.model._base_manager.filter(pk__in=keys).delete()
-        if not keys:
-            return
-        last = keys[-1]
-        yield len(keys)
-
-
 def keys_of(people: QuerySet[Any], *, batch_size: int) -> Iterator[Any]:
     """Yield the keys of people, as they are when their turn comes."""
     last: Any = None

@@ -10,6 +10,7 @@ from django.db.models import QuerySet
 
 from saas_kit.auth.services import retention
 from saas_kit.auth.services.erasure import note_refusal
+from saas_kit.core.deletion import purge_rows
 from saas_kit.core.exceptions import Conflict
 
 logger = logging.getLogger("saas_kit.auth")
@@ -81,7 +82,7 @@ class Command(BaseCommand):
 
     def _remove(self, label: str, rows: QuerySet[Any], batch_size: int, *, progress: bool) -> None:
         removed = 0
-        for count in retention.purge_rows(rows, batch_size=batch_size):
+        for count in purge_rows(rows, batch_size=batch_size):
             removed += count
             if progress:
                 self.stdout.write(f"{label}: {removed} removed so far")
