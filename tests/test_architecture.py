@@ -91,7 +91,7 @@ TOPICS = {
         "webauthn",
     },
     "auth/api": {"authentication", "cookies", "stock"},
-    "email": {"links", "mailer", "messages"},
+    "email": {"links", "mailer", "message_checks", "messages", "preview_admin", "previews"},
     "users": {"export"},
 }
 NOT_TOPICS = {"utils", "util", "helpers", "helper", "common", "base", "misc"}

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from django.core.checks import Tags, register
+from django.utils.module_loading import autodiscover_modules
 from django.utils.translation import gettext_lazy as _
 
 from saas_kit.core.apps import KitAppConfig
@@ -13,8 +14,11 @@ class EmailConfig(KitAppConfig):
     verbose_name = _("E-mail")
 
     def ready(self) -> None:
-        from saas_kit.email import checks
+        from saas_kit.email import checks, message_checks
 
         super().ready()
+        autodiscover_modules("messages")  # whoever delivers a message has to know its class
+        for check in message_checks.ALL:
+            register(check, Tags.compatibility)
         for check in checks.DEPLOY:
             register(check, Tags.security, deploy=True)

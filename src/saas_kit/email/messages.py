@@ -77,18 +77,23 @@ class Message:
         line = " ".join(str(self.subject).format(**self._values()).split())
         return line if len(line) <= _LONGEST_SUBJECT else f"{line[: _LONGEST_SUBJECT - 1]}…"
 
-    def render_text(self) -> str:
-        """Return the text, without more than one empty line in a row, which templates leave easily."""
-        text = render_to_string(self._template("txt"), self._values())
+    def render_text(self, **extra: Any) -> str:
+        """
+        Return the text, without more than one empty line in a row, which templates leave easily.
+
+        Args:
+            extra: What the template shows beside the fields: ``unsubscribe_url``, where the message has a topic.
+        """
+        text = render_to_string(self._template("txt"), {**self._values(), **extra})
         return _EMPTY_LINES.sub("\n\n", text.strip()) + "\n"
 
-    def render_html(self) -> str:
-        """Return the HTML, with its styles inlined; empty where there is no template for it."""
+    def render_html(self, **extra: Any) -> str:
+        """Return the HTML, with its styles inlined; empty where there is no template for it; ``extra`` as for the text."""
         try:
             template = get_template(self._template("html"))
         except TemplateDoesNotExist:
             return ""
-        return _inliner.inline(template.render({**self._values(), "subject": self.render_subject()}))
+        return _inliner.inline(template.render({**self._values(), **extra, "subject": self.render_subject()}))
 
     def _template(self, suffix: str) -> str:
         label, _, name = self.kind.partition(".")
@@ -110,6 +115,16 @@ def message_class(kind: str) -> type[Message]:
     if path is not None:
         replaced: type[Message] = import_string(path)
         return replaced
+    return original_class(kind)
+
+
+def original_class(kind: str) -> type[Message]:
+    """
+    Return the class of a kind of message before any host replaces it.
+
+    Raises:
+        LookupError: There is no such kind.
+    """
     return _classes[kind]
 
 
