@@ -77,8 +77,8 @@ class TenancySettings(AppSettings):
 
     INVITATION_REMINDER: timedelta = timedelta(days=3)
     """
-    How long before its end somebody is reminded of an invitation; one that is to last less than twice as long brings no
-    reminder, and with zero none does.
+    How long before its end somebody is reminded of an invitation, and how long after it was sent at the earliest; with
+    zero nobody is.
     """
 
     INVITATION_LINK: str = "/invitation#token={token}"

@@ -44,11 +44,16 @@ def find_invitation(token: str) -> Invitation:
 
     Raises:
         NotFound: There is no such token.
-        InvitationRevoked: Another token took its place, or the organization is deleted.
+        InvitationRevoked: Another token took its place, the organization is deleted, or whoever answers for it may
+            not invite to that role any more.
     """
     invitation, good = invitation_of(token)
-    if not good or invitation.organization.is_deleted:
+    organization = invitation.organization
+    if not good or organization.is_deleted:
         raise InvitationRevoked
+    with scope(organization):
+        if invitation.status == InvitationStatus.PENDING and not stands(invitation, organization):
+            raise InvitationRevoked
     return invitation
 
 

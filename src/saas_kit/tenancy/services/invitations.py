@@ -269,7 +269,7 @@ def clean_address(email: str) -> str:
     address = normalize_email(email)
     try:
         if has_dns_form(address):
-            Invitation._meta.get_field("email").run_validators(address)
+            Invitation._meta.get_field("email").clean(address, None)
             return address
     except ValidationError:
         pass
