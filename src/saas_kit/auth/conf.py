@@ -93,6 +93,11 @@ class AuthSettings(AppSettings):
     VERIFY_EMAIL_LIFETIME: timedelta = timedelta(days=3)
     """How long the link in a message that asks for the proof of an address is good for."""
 
+    VERIFY_EMAIL_REMINDER: timedelta = timedelta(days=1)
+    """
+    How long after they were sent a link people are reminded, once, to prove their address; with zero they are not.
+    """
+
     CHANGE_EMAIL_LIFETIME: timedelta = timedelta(hours=24)
     """How long the link that confirms a new address is good for."""
 
@@ -101,6 +106,12 @@ class AuthSettings(AppSettings):
 
     SET_PASSWORD_LIFETIME: timedelta = timedelta(days=7)
     """How long the link is good for with which somebody whom another person made sets their first password."""
+
+    NEW_SIGN_IN_NOTICES: bool = True
+    """
+    Whether people are told of a sign-in from another kind of device, or another network, than those of their sessions
+    that are still kept; see SESSION_RETENTION.
+    """
 
     MFA_TOKEN_LIFETIME: timedelta = timedelta(minutes=5)
     """How long a second factor may take, from the first one on."""

@@ -41,6 +41,14 @@ class VerifyEmail(TokenMessage):
 
 
 @dataclass(frozen=True, kw_only=True)
+class VerifyEmailReminder(TokenMessage):
+    """Asks once more for the proof that an address is somebody's."""
+
+    kind: ClassVar = "saas_kit_auth.verify_email_reminder"
+    subject: ClassVar = _("Your address for {product} is not confirmed yet")
+
+
+@dataclass(frozen=True, kw_only=True)
 class ExistingAccount(Message):
     """Tells somebody that their address was used to register, although they have an account."""
 
