@@ -5,7 +5,7 @@ from importlib.util import find_spec
 from django.core.checks import Tags, register
 from django.core.signals import request_started
 from django.db.backends.signals import connection_created
-from django.db.models.signals import post_migrate, pre_migrate
+from django.db.models.signals import post_delete, post_migrate, pre_migrate
 from django.utils.module_loading import autodiscover_modules
 from django.utils.translation import gettext_lazy as _
 
@@ -21,6 +21,7 @@ class TenancyConfig(KitAppConfig):
     def ready(self) -> None:
         from saas_kit.tenancy import checks, domain_checks, isolation_checks, receivers, resolver_checks
         from saas_kit.tenancy.access import register_caller_parts
+        from saas_kit.tenancy.models import get_organization_model
         from saas_kit.tenancy.row_security import watch_connection
 
         super().ready()
@@ -30,6 +31,8 @@ class TenancyConfig(KitAppConfig):
         pre_migrate.connect(receivers.see_all_rows, sender=self)
         post_migrate.connect(receivers.sync_row_security, sender=self)
         request_started.connect(receivers.stop_seeing_all_rows)
+        if not checks.check_organization_model_is_ours():  # else that check says what is wrong
+            post_delete.connect(receivers.forget_messages, sender=get_organization_model())
         if find_spec("celery") is not None:
             from saas_kit.tenancy.celery import connect
 

@@ -81,6 +81,9 @@ class TenancySettings(AppSettings):
     zero nobody is.
     """
 
+    INVITATION_RETENTION: timedelta = timedelta(days=90)
+    """How long ``saas_kit_purge`` leaves invitations that were answered, taken back or expired."""
+
     INVITATION_LINK: str = "/invitation#token={token}"
     """The path of the front end's page for answering an invitation, with ``{token}`` in it."""
 

@@ -1,4 +1,4 @@
-"""What tenancy does around ``migrate``."""
+"""What tenancy does around ``migrate``, and when an organization is gone for good."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from typing import Any
 
 from django.db import connections
 
+from saas_kit.email.services import forget_organization
 from saas_kit.tenancy import policies, row_security
 
 
@@ -41,3 +42,8 @@ def stop_seeing_all_rows(**kwargs: Any) -> None:
         execution = row_security.execution_of(connection)
         if execution is not None:
             execution.migrating = False
+
+
+def forget_messages(*, instance: Any, **kwargs: Any) -> None:
+    """Let no message about an organization outlive it, whichever way it is purged."""
+    forget_organization(instance.pk)

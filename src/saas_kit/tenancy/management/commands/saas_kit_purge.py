@@ -1,4 +1,4 @@
-"""Remove for good what was deleted longer ago than the retention time."""
+"""Remove for good what was deleted longer ago than the retention time, and invitations that are long over."""
 
 from __future__ import annotations
 
@@ -8,15 +8,18 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandParser
 from django.utils import timezone
 
-from saas_kit.core.deletion import purge, soft_deletable_models
+from saas_kit.core.deletion import purge, purge_rows, soft_deletable_models
 from saas_kit.tenancy import unscoped
 from saas_kit.tenancy.conf import TenancySettings
+from saas_kit.tenancy.models import Invitation
+from saas_kit.tenancy.services.retention import old_invitations
 
 
 class Command(BaseCommand):
     help = (
         "Remove for good what was deleted longer ago than the retention time "
-        "(SAAS_KIT_TENANCY_RETENTION_DAYS), with all that belongs to it. "
+        "(SAAS_KIT_TENANCY_RETENTION_DAYS), with all that belongs to it, and invitations that ended longer ago than "
+        "SAAS_KIT_TENANCY_INVITATION_RETENTION. "
         "It works in batches, each a transaction of its own, and can be stopped and run again at any time."
     )
 
@@ -45,6 +48,16 @@ class Command(BaseCommand):
                 self.stdout.write(f"{label}: {count} would be removed, with what belongs to them")
                 continue
             self._purge(model, deleted_before, options["batch_size"], progress=options["verbosity"] > 1)
+        label, found = Invitation._meta.label, old_invitations()
+        if options["dry_run"]:
+            self.stdout.write(f"{label}: {found.count()} that are over would be removed")
+            return
+        removed = 0
+        for count in purge_rows(found, batch_size=options["batch_size"]):
+            removed += count
+            if options["verbosity"] > 1:
+                self.stdout.write(f"{label}: {removed} that are over removed so far")
+        self.stdout.write(f"{label}: {removed} that are over removed")
 
     def _purge(self, model: Any, deleted_before: datetime, batch_size: int, *, progress: bool) -> None:
         label, removed = model._meta.label, 0
