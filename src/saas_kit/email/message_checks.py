@@ -14,7 +14,7 @@ from saas_kit.email.messages import Message, message_kinds, original_class
 
 def check_messages(**kwargs: object) -> list[CheckMessage]:
     """E002, E003, E004: a message that cannot be made of what it is sent with is not sent."""
-    replaced = EmailSettings.MESSAGES
+    replaced: Any = EmailSettings.MESSAGES
     if not isinstance(replaced, dict):  # E001 reports anything else
         return []
     return [message for kind, path in replaced.items() for message in _check(kind, path)]

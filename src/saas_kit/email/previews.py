@@ -16,23 +16,40 @@ class Preview:
     A sample of a message, as it is sent in one language.
 
     Attributes:
-        sample: Which of the class's samples it is; 1 is the usual case.
-        topic: What people can stop receiving; empty where they cannot.
-        html: Empty where there is no template for it.
+        number: Which of its class's samples it is; 1 is the usual case.
     """
 
-    kind: str
-    sample: int
+    message: Message
+    number: int
     language: str
-    topic: str
-    subject: str
-    text: str
-    html: str
+
+    @property
+    def kind(self) -> str:
+        """The name of the message."""
+        return self.message.kind
 
     @property
     def name(self) -> str:
         """What a file of it is called, but for its suffix."""
-        return f"{self.kind}.{self.language}.{self.sample}"
+        return f"{self.kind}.{self.language}.{self.number}"
+
+    @property
+    def subject(self) -> str:
+        """Its subject."""
+        with translation.override(self.language):
+            return self.message.render_subject()
+
+    @property
+    def text(self) -> str:
+        """Its text."""
+        with translation.override(self.language):
+            return self.message.render_text()
+
+    @property
+    def html(self) -> str:
+        """Its HTML; empty where there is no template for it."""
+        with translation.override(self.language):
+            return self.message.render_html()
 
 
 def previews(kind: str, *, language: str) -> list[Preview]:
@@ -44,22 +61,13 @@ def previews(kind: str, *, language: str) -> list[Preview]:
     """
     with translation.override(language):
         samples = message_class(kind).samples()
-        return [_preview(message, number, language) for number, message in enumerate(samples, start=1)]
+    return [
+        Preview(message=message, number=number, language=language)
+        for number, message in enumerate(samples, start=1)
+    ]
 
 
 def preview_languages() -> list[str]:
     """Return the languages of the host, the usual one first."""
     usual = settings.LANGUAGE_CODE
     return [usual, *(code for code, _ in settings.LANGUAGES if code != usual)]
-
-
-def _preview(message: Message, number: int, language: str) -> Preview:
-    return Preview(
-        kind=message.kind,
-        sample=number,
-        language=language,
-        topic=message.topic,
-        subject=message.render_subject(),
-        text=message.render_text(),
-        html=message.render_html(),
-    )

@@ -59,7 +59,7 @@ class Command(BaseCommand):
         kinds = message_kinds() if kind is None else [_known(kind)]
         found = [each for name in kinds for each in previews(name, language=language)]
         if sample is not None:
-            found = [each for each in found if each.sample == sample]
+            found = [each for each in found if each.number == sample]
             if not found:
                 raise CommandError(f"There is no sample {sample} of {kind or 'any message'}.")
 
@@ -77,7 +77,7 @@ class Command(BaseCommand):
     def _list(self, found: list[Preview]) -> None:
         width = max((len(each.kind) for each in found), default=0)
         for each in found:
-            if each.sample == 1:
+            if each.number == 1:
                 self.stdout.write(f"{each.kind:<{width}}  {each.subject}")
 
     def _print(self, preview: Preview, format: str | None) -> None:  # noqa: A002 - the option's name
