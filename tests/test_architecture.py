@@ -91,7 +91,18 @@ TOPICS = {
         "webauthn",
     },
     "auth/api": {"authentication", "cookies", "stock"},
-    "email": {"links", "mailer", "message_checks", "messages", "preview_admin", "previews"},
+    "email": {
+        "limits",
+        "links",
+        "mailer",
+        "message_checks",
+        "messages",
+        "preview_admin",
+        "previews",
+        "providers",
+        "urls",
+        "views",
+    },
     "users": {"export"},
 }
 NOT_TOPICS = {"utils", "util", "helpers", "helper", "common", "base", "misc"}

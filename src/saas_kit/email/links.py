@@ -1,6 +1,8 @@
-"""Links to the front end."""
+"""Links to the front end, and to this server."""
 
 from __future__ import annotations
+
+from django.urls import NoReverseMatch, reverse
 
 from saas_kit.email.conf import EmailSettings
 
@@ -15,3 +17,14 @@ def frontend_link(path: str, **values: str) -> str:
     """
     base = EmailSettings.FRONTEND_URL.rstrip("/")
     return f"{base}{path.format(**values)}" if base else ""
+
+
+def unsubscribe_link(token: str) -> str:
+    """Return a link to the page to unsubscribe at; empty where the server's address or the page is not configured."""
+    base = EmailSettings.PUBLIC_URL.rstrip("/")
+    if not base:
+        return ""
+    try:
+        return base + reverse("saas_kit_email:unsubscribe", args=[token])
+    except NoReverseMatch:
+        return ""

@@ -9,6 +9,17 @@ from typing import Any, Self
 from django.core import mail
 from django.core.mail import EmailMultiAlternatives
 
+from saas_kit.email.providers import (
+    API_ERRORS,
+    REFUSALS,
+    Label,
+    has_to_wait,
+    is_fault_of_message,
+    label_message,
+    read_answer,
+    was_taken_before,
+)
+
 _FIRST_PERMANENT = 500  # RFC 5321, section 4.2.1
 
 
@@ -17,7 +28,7 @@ class Mailer:
     Sends messages over one connection, which is made anew after an error.
 
     Attributes:
-        is_reachable: Whether the server could be reached the last time that it was tried.
+        is_reachable: Whether the server could be reached, and did not ask to wait, the last time that it was tried.
     """
 
     def __init__(self) -> None:
@@ -30,22 +41,30 @@ class Mailer:
     def __exit__(self, *exc_info: object) -> None:
         self._close()
 
-    def send(self, message: EmailMultiAlternatives) -> str:
-        """Send a message, and return what the provider calls it; empty where it does not say."""
+    def send(self, message: EmailMultiAlternatives, label: Label | None = None) -> str:
+        """
+        Send a message, and return what the provider calls it; empty where it does not say.
+
+        Args:
+            label: What a provider is told so that it knows the message; a server is not told.
+        """
         self.is_reachable = self._backend is not None
         try:
             if self._backend is None:
                 self._backend = _default_backend()
                 self._backend.open()
                 self.is_reachable = True
+            if label is not None:
+                label_message(message, self._backend, label)
             self._backend.send_messages([message])
+            return read_answer(message)
         except Exception as error:
+            if was_taken_before(error):
+                return ""
             self._close()
-            # smtplib's errors, which are of this class too, are what a server said
-            if isinstance(error, OSError) and not isinstance(error, smtplib.SMTPException):
+            if _is_of_no_use_now(error):
                 self.is_reachable = False
             raise
-        return ""
 
     def _close(self) -> None:
         backend, self._backend = self._backend, None
@@ -64,7 +83,23 @@ def is_permanent(error: Exception) -> bool:
         return all(code >= _FIRST_PERMANENT for code, _ in error.recipients.values())
     if isinstance(error, smtplib.SMTPDataError):
         return error.smtp_code >= _FIRST_PERMANENT
-    return isinstance(error, ValueError)  # a header that no message can have
+    if isinstance(error, API_ERRORS):
+        return is_fault_of_message(error)
+    return isinstance(error, (ValueError, *REFUSALS))  # the former is a header that no message can have
+
+
+def timeout_of_mailer() -> float | None:
+    """Return for how many seconds the default mailer waits for its server; None where it waits for ever."""
+    mailer = _default_backend()
+    timeout: float | None = getattr(mailer, "timeout", 0)  # what has none has no server
+    return timeout
+
+
+def _is_of_no_use_now(error: Exception) -> bool:
+    if isinstance(error, API_ERRORS):
+        return has_to_wait(error)
+    # smtplib's errors, which are of this class too, are what a server said
+    return isinstance(error, OSError) and not isinstance(error, smtplib.SMTPException)
 
 
 def _default_backend() -> Any:

@@ -88,7 +88,7 @@ class Message:
         return _EMPTY_LINES.sub("\n\n", text.strip()) + "\n"
 
     def render_html(self, **extra: Any) -> str:
-        """Return the HTML, with its styles inlined; empty where there is no template for it; ``extra`` as for the text."""
+        """Return the HTML, with its styles inlined; empty where there is no template; ``extra`` as for the text."""
         try:
             template = get_template(self._template("html"))
         except TemplateDoesNotExist:

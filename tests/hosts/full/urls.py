@@ -6,6 +6,7 @@ from drf_spectacular.views import SpectacularAPIView, SpectacularRedocView, Spec
 
 urlpatterns = [
     path("admin/", admin.site.urls),
+    path("email/", include("saas_kit.email.urls")),
     path("api/v1/", include("saas_kit.urls")),
     path("api/v1/", include("tests.hosts.full.widgets.api.urls")),
     path("api/schema/", SpectacularAPIView.as_view(), name="schema"),

@@ -9,6 +9,15 @@ from saas_kit.email.services.outbox import (
     requeue,
     send,
 )
+from saas_kit.email.services.suppressions import (
+    lift_suppression,
+    read_unsubscribe_token,
+    suppress,
+    topics,
+    unsubscribe,
+    unsubscribe_token,
+)
+from saas_kit.email.services.tracking import record_event
 
 __all__ = [
     "cancel_message",
@@ -16,7 +25,14 @@ __all__ = [
     "deliver_due",
     "forget_organization",
     "forget_recipient",
+    "lift_suppression",
     "read_message",
+    "read_unsubscribe_token",
+    "record_event",
     "requeue",
     "send",
+    "suppress",
+    "topics",
+    "unsubscribe",
+    "unsubscribe_token",
 ]

@@ -15,7 +15,7 @@ import random
 from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import UUID, uuid4, uuid5
 
 from django.core.mail import EmailMultiAlternatives
 from django.db import transaction
@@ -24,12 +24,17 @@ from django.db.models.functions import Now
 from django.utils import translation
 
 from saas_kit.core.encryption import decrypt
+from saas_kit.core.exceptions import RateLimited, Unavailable
 from saas_kit.email import signals
 from saas_kit.email.conf import EmailSettings
+from saas_kit.email.limits import count_message
+from saas_kit.email.links import unsubscribe_link
 from saas_kit.email.mailer import Mailer, is_permanent
 from saas_kit.email.messages import Message, from_json, message_class, message_kinds
 from saas_kit.email.models import OutboxMessage, OutboxQuerySet, State, Suppression
+from saas_kit.email.providers import Label
 from saas_kit.email.services.outbox import SECRETS_PURPOSE
+from saas_kit.email.services.suppressions import unsubscribe_token
 
 logger = logging.getLogger("saas_kit.email")
 
@@ -59,7 +64,7 @@ def deliver_due(limit: int | None = None, *, only: UUID | None = None) -> int:
             wanted = _TAKEN_AT_ONCE if limit is None else min(_TAKEN_AT_ONCE, limit - tried)
             taken = _take(due, wanted)
             for index, row in enumerate(taken):
-                if row.state == State.SUPPRESSED:
+                if row.state == State.SUPPRESSED or _is_over_limit(row):
                     continue
                 tried += _attempt(row, mailer)
                 if not mailer.is_reachable:
@@ -92,6 +97,27 @@ def _is_suppressed() -> Q:
     return stopped
 
 
+def _is_over_limit(row: OutboxMessage) -> bool:
+    """Count a message, and let it wait where its address or its organization has had as many as it may."""
+    if row.attempts or not _is_limited(row.kind):  # one that is tried again was counted
+        return False
+    try:
+        count_message(row.recipient, row.organization_id)
+    except RateLimited as error:
+        _postpone(row, timedelta(seconds=error.retry_after))
+        return True
+    except Unavailable:
+        logger.warning("Message %s could not be counted, and is sent.", row.message_id)
+    return False
+
+
+def _is_limited(kind: str) -> bool:
+    try:
+        return message_class(kind).is_limited
+    except LookupError:
+        return False  # there is nothing to send
+
+
 def _attempt(row: OutboxMessage, mailer: Mailer) -> int:
     """Try to deliver a message that was taken, and return how many attempts that was: none where the lease is lost."""
     own = OutboxMessage.objects.filter(pk=row.pk, lease=row.lease, state=State.SENDING)
@@ -115,16 +141,27 @@ def _attempt(row: OutboxMessage, mailer: Mailer) -> int:
     return 1
 
 
+def _label(row: OutboxMessage) -> Label:
+    # a message that somebody has sent once more must not be taken for one that the provider has already
+    key = row.pk if row.sent_at is None else uuid5(row.pk, row.sent_at.isoformat())
+    return Label(key=str(row.pk), kind=row.kind, idempotency_key=str(key))
+
+
 def _build(row: OutboxMessage) -> EmailMultiAlternatives:
     message = read_message(row)
+    headers = {"Message-ID": row.message_id, "Auto-Submitted": "auto-generated"}  # RFC 3834
+    values = {}
+    if message.topic and (link := unsubscribe_link(unsubscribe_token(row.recipient, message.topic))):
+        headers |= {
+            "List-Unsubscribe": f"<{link}>",
+            "List-Unsubscribe-Post": "List-Unsubscribe=One-Click",
+        }  # RFC 8058
+        values = {"unsubscribe_url": link}
     with translation.override(row.language):
         mail = EmailMultiAlternatives(
-            message.render_subject(),
-            message.render_text(),
-            to=[row.recipient],
-            headers={"Message-ID": row.message_id, "Auto-Submitted": "auto-generated"},  # RFC 3834
+            message.render_subject(), message.render_text(**values), to=[row.recipient], headers=headers
         )
-        if html := message.render_html():
+        if html := message.render_html(**values):
             mail.attach_alternative(html, "text/html")
     return mail
 

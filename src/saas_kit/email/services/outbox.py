@@ -13,6 +13,7 @@ from django.db import IntegrityError, models, router, transaction
 from django.db.models.functions import Now
 from django.utils.translation import get_language
 
+from saas_kit.core.addresses import normalize_email
 from saas_kit.core.encryption import encrypt
 from saas_kit.core.exceptions import Conflict
 from saas_kit.core.ids import uuid7
@@ -49,7 +50,7 @@ def send(
     row = OutboxMessage(
         id=key,
         kind=message.kind,
-        recipient=to,
+        recipient=normalize_email(to),
         organization_id=None if organization is None else organization.pk,
         cause=cause,
         context=shown,
@@ -74,10 +75,10 @@ def cancel_messages(*organizations: models.Model) -> int:
 
 
 @transaction.atomic
-def cancel_message(key: UUID) -> None:
-    """Let a message not be sent any more, if it still was to be."""
+def cancel_message(key: UUID) -> bool:
+    """Let a message not be sent any more, if it still was to be; return whether it was."""
     waiting = OutboxMessage.objects.open().filter(pk=key)
-    waiting.update(state=State.CANCELLED, secrets="", updated_at=Now())
+    return bool(waiting.update(state=State.CANCELLED, secrets="", updated_at=Now()))
 
 
 @transaction.atomic
@@ -102,8 +103,8 @@ def requeue(message: OutboxMessage) -> None:
 
 def forget_recipient(address: str) -> None:
     """Remove every message to an address, sent or not, and that it is suppressed, for somebody who is erased."""
-    OutboxMessage.objects.filter(recipient=address).delete()
-    Suppression.objects.filter(email=address).delete()
+    OutboxMessage.objects.filter(recipient=normalize_email(address)).delete()
+    Suppression.objects.filter(email=normalize_email(address)).delete()
 
 
 def forget_organization(organization_id: UUID) -> None:
