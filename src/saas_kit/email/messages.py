@@ -133,14 +133,14 @@ def message_kinds() -> list[str]:
     return sorted(_classes)
 
 
-def has_secrets(kind: str) -> bool:
+def secret_fields(kind: str) -> list[str]:
     """
-    Tell whether a kind of message has values that only the receiver may see.
+    Return the names of the values of a kind of message that only the receiver may see.
 
     Raises:
         LookupError: There is no such kind.
     """
-    return any(_SECRET in each.metadata for each in fields(message_class(kind)))
+    return [each.name for each in fields(message_class(kind)) if _SECRET in each.metadata]
 
 
 def to_json(message: Message) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -23,7 +23,10 @@ from saas_kit.email.providers import API_ERRORS, FORGERIES, webhook_view, with_w
 logger = logging.getLogger("saas_kit.email")
 
 # What Anymail's views raise over a body that is not as they expect it.
-_STUMBLES: tuple[type[Exception], ...] = (AttributeError, LookupError, TypeError, ValueError, ImproperlyConfigured, *API_ERRORS)
+_STUMBLES: tuple[type[Exception], ...] = (
+    *(AttributeError, LookupError, TypeError, ValueError, ImproperlyConfigured),
+    *API_ERRORS,
+)
 
 
 class _Forged(Exception):

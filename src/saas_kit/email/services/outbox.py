@@ -19,7 +19,7 @@ from saas_kit.core.exceptions import Conflict
 from saas_kit.core.ids import uuid7
 from saas_kit.core.tasks import hand_over, is_done_at_once
 from saas_kit.email.exceptions import NothingLeftToSend
-from saas_kit.email.messages import Message, has_secrets, to_json
+from saas_kit.email.messages import Message, secret_fields, to_json
 from saas_kit.email.models import OutboxMessage, State, Suppression
 
 SECRETS_PURPOSE = "saas_kit.email.outbox"
@@ -93,7 +93,7 @@ def requeue(message: OutboxMessage) -> None:
     message = OutboxMessage.objects.select_for_update().get(pk=message.pk)
     if message.is_open:
         raise Conflict
-    if has_secrets(message.kind) and not message.secrets:
+    if secret_fields(message.kind) and not message.secrets:
         raise NothingLeftToSend
     OutboxMessage.objects.filter(pk=message.pk).update(
         state=State.QUEUED, attempts=0, due_at=Now(), lease=None, last_error=""
