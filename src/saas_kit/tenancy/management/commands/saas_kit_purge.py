@@ -50,14 +50,14 @@ class Command(BaseCommand):
             self._purge(model, deleted_before, options["batch_size"], progress=options["verbosity"] > 1)
         label, found = Invitation._meta.label, old_invitations()
         if options["dry_run"]:
-            self.stdout.write(f"{label}: {found.count()} that are over would be removed")
+            self.stdout.write(f"{label}: {found.count()} would be removed, which are over")
             return
         removed = 0
         for count in purge_rows(found, batch_size=options["batch_size"]):
             removed += count
             if options["verbosity"] > 1:
-                self.stdout.write(f"{label}: {removed} that are over removed so far")
-        self.stdout.write(f"{label}: {removed} that are over removed")
+                self.stdout.write(f"{label}: {removed} rows removed so far")
+        self.stdout.write(f"{label}: {removed} rows removed, which were over")
 
     def _purge(self, model: Any, deleted_before: datetime, batch_size: int, *, progress: bool) -> None:
         label, removed = model._meta.label, 0
