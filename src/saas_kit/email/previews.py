@@ -9,6 +9,8 @@ from django.utils import translation
 
 from saas_kit.email.messages import Message, message_class
 
+_UNSUBSCRIBE_URL = "https://api.example.com/email/unsubscribe/sample/"
+
 
 @dataclass(frozen=True, kw_only=True)
 class Preview:
@@ -43,13 +45,17 @@ class Preview:
     def text(self) -> str:
         """Its text."""
         with translation.override(self.language):
-            return self.message.render_text()
+            return self.message.render_text(**self._extra)
 
     @property
     def html(self) -> str:
         """Its HTML; empty where there is no template for it."""
         with translation.override(self.language):
-            return self.message.render_html()
+            return self.message.render_html(**self._extra)
+
+    @property
+    def _extra(self) -> dict[str, str]:
+        return {"unsubscribe_url": _UNSUBSCRIBE_URL} if self.message.topic else {}
 
 
 def previews(kind: str, *, language: str) -> list[Preview]:
