@@ -364,6 +364,7 @@ def test_every_service_is_among_them() -> None:
 WITHOUT_WRITES = {
     "auth.check_code",
     "auth.check_registration",
+    "auth.welcome",
     "tenancy.is_shared",
     *(f"tenancy.lock_{each}" for each in ("account", "organization")),
     *(

@@ -35,6 +35,7 @@ from saas_kit.auth.services.mfa import (
     renew_recovery_codes,
     verify_second_factor,
 )
+from saas_kit.auth.services.notices import welcome
 from saas_kit.auth.services.one_time_tokens import end_tokens, find_token, issue_token, use_token
 from saas_kit.auth.services.passkeys import NAME_MAX_LENGTH as PASSKEY_NAME_MAX_LENGTH
 from saas_kit.auth.services.passkeys import (
@@ -140,4 +141,5 @@ __all__ = [
     "verify_email",
     "verify_passkey",
     "verify_second_factor",
+    "welcome",
 ]

@@ -17,6 +17,7 @@ from saas_kit.auth.exceptions import TokenGone
 from saas_kit.auth.identity import email_field, has_verified_email, users_with_email
 from saas_kit.auth.links import token_link
 from saas_kit.auth.models import Purpose, Session
+from saas_kit.auth.services.notices import welcome
 from saas_kit.auth.services.one_time_tokens import (
     end_tokens,
     find_token,
@@ -74,9 +75,9 @@ def resend_verification(email: str) -> None:
 
 @sensitive_variables("secret")
 @transaction.atomic
-def verify_email(secret: str, *, keep: Session | None = None) -> None:
+def verify_email(secret: str, *, keep: Session | None = None) -> AbstractBaseUser:
     """
-    Take the proof that an address is its person's.
+    Take the proof that an address is its person's, and return who that is.
 
     Sessions that were opened before end, and so do other links, such as that to another address, as somebody else may
     have registered with the address; nobody is signed in. The password stays.
@@ -98,6 +99,8 @@ def verify_email(secret: str, *, keep: Session | None = None) -> None:
     if own is None:
         end_tokens(user)
     revoke_sessions(user, actor=None, except_session=own)
+    welcome(user)
+    return user  # type: ignore[no-any-return]
 
 
 @transaction.atomic

@@ -21,7 +21,7 @@ def claim_unverified(user: Any) -> None:
     Make worthless what anybody set up in an account before its address was proved.
 
     Whoever made it may have been somebody else ("Pre-hijacked accounts", Sudhodanan and Paverd, 2022): its password,
-    sessions, links, second factors and providers are no way in any more.
+    sessions, links, second factors and providers are no way in any more, and its owner has not signed in yet.
     """
     end_tokens(user)
     revoke_sessions(user, actor=None)
@@ -29,6 +29,7 @@ def claim_unverified(user: Any) -> None:
         if apps.is_installed(app):
             apps.get_model(model)._default_manager.filter(user=user).delete()
     user.set_unusable_password()
-    user.save(update_fields=["password"])
+    user.last_login = None
+    user.save(update_fields=["password", "last_login"])
     caller.forget_parts(user)
     record("user.claimed", target=user, actor=None)

@@ -17,6 +17,7 @@ from saas_kit.auth.links import token_link
 from saas_kit.auth.models import Purpose, Session, password_fingerprint
 from saas_kit.auth.services.addresses import mark_verified
 from saas_kit.auth.services.claiming import claim_unverified
+from saas_kit.auth.services.notices import welcome
 from saas_kit.auth.services.one_time_tokens import (
     end_tokens,
     find_token,
@@ -133,6 +134,7 @@ def reset_password(secret: str, password: str) -> None:
     if not has_verified_email(user):
         claim_unverified(user)
         mark_verified(user)
+        welcome(user)
     _set(user, password)
     end_tokens(user)
     revoke_sessions(user, actor=user)

@@ -21,6 +21,7 @@ from saas_kit.auth import signals
 from saas_kit.auth.conf import AuthSettings
 from saas_kit.auth.exceptions import InvalidCredentials, InvalidToken, RefreshReplaced, SessionEnded
 from saas_kit.auth.models import USER_AGENT_MAX_LENGTH, Session, password_fingerprint
+from saas_kit.auth.services.notices import tell_of_new_device
 from saas_kit.auth.tokens import AccessToken, RefreshToken
 from saas_kit.core.events import send_on_commit
 
@@ -45,7 +46,8 @@ def open_session(
     """
     Sign somebody in who has proved who they are.
 
-    Django's ``user_logged_in`` is sent, which sets ``last_login``.
+    Django's ``user_logged_in`` is sent, which sets ``last_login``. They are told where they have not signed in from
+    there lately.
 
     Args:
         request: What receivers of ``user_logged_in`` get.
@@ -64,6 +66,7 @@ def open_session(
         ip_address=_valid_address(ip_address),
         user_agent=user_agent.replace("\x00", "")[:USER_AGENT_MAX_LENGTH],
     )
+    tell_of_new_device(session)
     user_logged_in.send(sender=type(user), request=request, user=user)
     record("session.opened", target=session, actor=user)
     send_on_commit(signals.signed_in, sender=Session, session=session, actor=user)

@@ -27,6 +27,7 @@ from saas_kit.auth.identity import email_field, has_verified_email, users_with_e
 from saas_kit.auth.providers import Identity
 from saas_kit.auth.services.addresses import ask_for_verification, is_proof_due, mark_verified, may_mail
 from saas_kit.auth.services.claiming import claim_unverified
+from saas_kit.auth.services.notices import welcome
 from saas_kit.auth.services.people import hold_user
 from saas_kit.core.addresses import normalize_email
 from saas_kit.core.events import send_on_commit
@@ -142,6 +143,8 @@ def _find_or_link(identity: Identity, register: Register) -> AbstractBaseUser:
     _link(user, identity, actor=user, tell=False)
     if not identity.email_verified:
         _ask_for_proof(user, identity.email)
+    if not is_proof_due(user):
+        welcome(user)
     return user
 
 
@@ -189,6 +192,7 @@ def _owner_of_address(identity: Identity) -> AbstractBaseUser | None:
     if not owners:
         claim_unverified(owner)
         mark_verified(owner)
+        welcome(owner)
     return owner
 
 

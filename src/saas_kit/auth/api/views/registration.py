@@ -83,6 +83,8 @@ class RegisterView(AuthView, CreateAPIView):  # type: ignore[type-arg]
         user = self.perform_register(data)
         if services.may_mail("register", data["email"]):
             services.ask_for_verification(user)
+            if not services.is_proof_due(user):
+                services.welcome(user)
         return user
 
     def perform_register_again(self, owner: AbstractBaseUser, validated_data: dict[str, Any]) -> None:
