@@ -52,7 +52,7 @@ _FAULTS_OF_MESSAGE = {
 }
 _WAIT = {HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE}
 # Postmark answers 422 to whatever is wrong, the account too; these codes are of the message.
-_POSTMARK_FAULTS_OF_MESSAGE = {300, 406, 411}
+_POSTMARK_FAULTS_OF_MESSAGE = {300, 411}
 
 # What a provider answers where it took a message with the same idempotency key before.
 _TAKEN_BEFORE = {"Brevo": ("code", "duplicate_parameter"), "Resend": ("name", "invalid_idempotent_request")}
@@ -174,7 +174,8 @@ def read_answer(message: EmailMultiAlternatives) -> str:
     answer = getattr(message, "anymail_status", None)
     if answer is None:
         return ""
-    if not answer.status or answer.status <= {"failed"}:
+    not_taken = {"failed"} if answer.message_id else {"failed", "unknown"}
+    if not set(answer.status or ()) - not_taken:
         raise NotTaken(f"The provider answered {', '.join(answer.status or ()) or 'nothing'}.")
     return "" if answer.message_id is None else str(answer.message_id)
 

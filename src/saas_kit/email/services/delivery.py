@@ -133,7 +133,7 @@ def _attempt(row: OutboxMessage, mailer: Mailer) -> int:
         _fail(row, error, for_good=False)
         return 1
     try:
-        provider_id = mailer.send(mail)
+        provider_id = mailer.send(mail, _label(row))
     except Exception as error:  # noqa: BLE001 - whatever it is, it is written down, and tried again
         _fail(row, error, for_good=mailer.is_reachable and is_permanent(error))
     else:
