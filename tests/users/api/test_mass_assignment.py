@@ -16,6 +16,9 @@ WRITABLE = {
     "accounts": {"name", "slug", "metadata"},
     "organizations": {"account", "name", "slug", "metadata", "vat_id"},
     "members": {"user", "role"},
+    "domains": {"domain", "enrollment", "role"},
+    "invitations": {"email", "role", "teams", "message", "expires_at"},
+    "bulk": {"invitations"},
     "transfer": {"user"},
     "teams": {"organization", "name", "slug", "description"},
     "users": {"organization", "email", "first_name", "last_name", "role"},
@@ -41,6 +44,8 @@ def _noun(operation: Operation) -> str:
 
 
 def _caller(operation: Operation) -> str:
+    if operation.template.endswith("/join/"):
+        return "outsider"
     return "target" if "users/{id}/" in operation.template else "account_owner"
 
 
@@ -60,7 +65,7 @@ def _names(world: World) -> dict[str, Any]:
     return evil
 
 
-MADE_ANEW = ("password", "password_fingerprint", "token_hash", "message_id", "secrets")
+MADE_ANEW = ("password", "password_fingerprint", "token_hash", "message_id", "secrets", "proof")
 
 
 def _evil(field: Any, world: World) -> Any:
@@ -87,9 +92,7 @@ def _effect(before: dict[str, Any], after: dict[str, Any]) -> dict[str, Any]:
                 if old is not None and old[column] == value:
                     continue
                 assert value not in (TIME, TIME.isoformat()), column
-                is_anew = column in (own_key, "password", "password_fingerprint", "token_hash") or isinstance(
-                    value, datetime
-                )
+                is_anew = column in (own_key, *MADE_ANEW) or isinstance(value, datetime)
                 is_anew = is_anew or (column.endswith("_id") and value in made)
                 effect[f"{label} {'new' if old is None else key} {column}"] = "anew" if is_anew else value
     for label, table in before.items():

@@ -198,7 +198,7 @@ class TestKeys:
         """In the models: accounts, organizations, memberships and every tenant-owned row."""
         kept = (
             *(world.a.account, world.a.account_membership, world.a.organization, world.a.membership),
-            *(world.a.team, world.a.team_membership),
+            *(world.a.team, world.a.team_membership, world.a.domain),
         )
         for row in kept:
             assert isinstance(row.pk, UUID), row._meta.label
