@@ -60,6 +60,14 @@ def schema(session: nox.Session) -> None:
 
 
 @nox.session
+def translations(session: nox.Session) -> None:
+    """Compile the catalogues of what messages say, after their .po files were changed; needs gettext."""
+    session.install("--editable", ".")
+    session.chdir("src/saas_kit")
+    session.run("python", "-m", "django", "compilemessages")
+
+
+@nox.session
 def matrix(session: nox.Session) -> None:
     """Run the suite on every supported pair of Python and Django that this machine has a Python for."""
     _tox(session, "--skip-missing-interpreters=true")

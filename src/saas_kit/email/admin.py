@@ -49,7 +49,6 @@ class OutboxMessageAdmin(MessagePreviewPages):
     )
     # as the pages of what belongs to organizations; where there is no tenancy there is nothing to choose
     needs_organization_choice = True
-    change_list_template = ("saas_kit_tenancy/admin/change_list.html", "admin/change_list.html")
     change_form_template = ("saas_kit_tenancy/admin/change_form.html", "admin/change_form.html")
 
     def get_queryset(self, request: Any) -> QuerySet[OutboxMessage]:

@@ -8,6 +8,7 @@ from typing import Any
 from django.contrib import admin
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpResponse
+from django.template.loader import select_template
 from django.template.response import TemplateResponse
 from django.urls import path
 from django.utils.translation import gettext_lazy as _
@@ -22,9 +23,19 @@ _POLICY = (
     "frame-ancestors 'self'; sandbox"
 )
 
+# where there is no tenancy there is no organization to choose
+_CHANGE_LISTS = ("saas_kit_tenancy/admin/change_list.html", "admin/change_list.html")
+
 
 class MessagePreviewPages(admin.ModelAdmin):
     """Adds pages that show each message with its samples, for staff who may view the rows of this model."""
+
+    change_list_template = "saas_kit_email/admin/change_list.html"
+
+    def changelist_view(self, request: Any, extra_context: dict[str, Any] | None = None) -> Any:
+        """Show the rows, with a link to the messages."""
+        parent = select_template(_CHANGE_LISTS)
+        return super().changelist_view(request, {**(extra_context or {}), "parent": parent})
 
     def get_urls(self) -> list[Any]:
         pages = [
