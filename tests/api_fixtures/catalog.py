@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from allauth.account.models import EmailAddress
+from django.core.cache import cache
 from django.utils import timezone
 
 from saas_kit.auth.services import mark_verified
@@ -87,6 +88,20 @@ TENANCY = (
     Operation("POST organizations/{organization_id}/domains/{id}/verify/", prepare=_prove_domain),
     Operation("GET organizations/joinable/"),
     Operation("POST organizations/{organization_id}/join/", prepare=_offer_to_outsider),
+    Operation("GET organizations/{organization_id}/invitations/"),
+    Operation(
+        "POST organizations/{organization_id}/invitations/", _is(email="new@example.com", role="member")
+    ),
+    Operation("GET organizations/{organization_id}/invitations/{id}/"),
+    Operation("DELETE organizations/{organization_id}/invitations/{id}/"),
+    Operation(
+        "POST organizations/{organization_id}/invitations/{id}/resend/",
+        prepare=lambda world: cache.clear(),  # it can be sent only so often
+    ),
+    Operation(
+        "POST organizations/{organization_id}/invitations/bulk/",
+        _is(invitations=[{"email": "new@example.com", "role": "member"}]),
+    ),
     Operation("GET permissions/"),
 )
 
@@ -121,11 +136,15 @@ USERS = (
     Operation("DELETE users/{id}/"),
 )
 
+BY_ADDRESS = "POST organizations/{organization_id}/join/"
+"""What depends on the caller's address and not on what they are in; tests/tenancy/api/test_domains.py is about it."""
+
 ALL = (*TENANCY, *TEAMS, *USERS)
 
 PUBLIC = {
     "GET auth/jwks/": 200,
     "GET auth/social/providers/": 200,
+    "GET invitations/{token}/": 404,
     "POST auth/email/change/confirm/": 400,
     "POST auth/email/resend/": 400,
     "POST auth/email/verify/": 400,

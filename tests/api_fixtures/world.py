@@ -15,8 +15,14 @@ from tests.api_fixtures.rows import reference
 CANARY = "canary"
 """Part of every text of the other customer's."""
 
-NOT_OF_A_TENANT = {"accounts": "0", "passkeys": "0", "sessions": str(UUID(int=0)), "social": "nobody"}
-"""Keys for the paths of sign-in, of things that nobody has."""
+NOT_OF_A_TENANT = {
+    "accounts": "0",
+    "invitations": "nobody",
+    "passkeys": "0",
+    "sessions": str(UUID(int=0)),
+    "social": "nobody",
+}
+"""Keys for the paths of sign-in and of one's own invitations, of things that nobody has."""
 
 
 @dataclass(frozen=True)
@@ -31,6 +37,7 @@ class Tenant:
     team_membership: Any
     person: Any
     domain: Any
+    invitation: Any
 
     def part(self, template: str, parameter: str) -> Any:
         """Return the object that a parameter of a path stands for."""
@@ -43,6 +50,7 @@ class Tenant:
             "organizations": self.organization,
             "organizations members": self.membership,
             "domains": self.domain,
+            "invitations": self.invitation,
             "teams": self.team,
             "teams members": self.team_membership,
             "users": self.person,
@@ -51,7 +59,7 @@ class Tenant:
     def path(self, template: str, **replaced: Any) -> str:
         """Fill in the parameters of a path with this customer's objects, or with other keys."""
         for parameter in parameters_of(template):
-            if template.startswith("auth/"):
+            if template.startswith(("auth/", "invitations/")):
                 key = replaced.get(parameter) or NOT_OF_A_TENANT[_noun_of(template, parameter)]
             else:
                 key = replaced.get(parameter) or self.part(template, parameter).pk
@@ -136,6 +144,7 @@ def world(
     make_account_membership: Callable[..., Any],
     make_team: Callable[..., Any],
     make_team_membership: Callable[..., Any],
+    make_invitation: Callable[..., Any],
     client_for: Callable[..., ApiClient],
 ) -> World:
     """Two customers, a third that one owner shares with the first, and a caller of every kind."""
@@ -170,6 +179,7 @@ def world(
         team_membership,
         people["target"],
         _claim(organization, "acme.example"),
+        make_invitation(organization, "invited@acme.example"),
     )
 
     owner = people["owner"]
@@ -185,6 +195,7 @@ def world(
         make_team_membership(team, user=owner),
         owner,
         _claim(organization, "acme-two.example"),
+        make_invitation(organization, "invited@acme-two.example"),
     )
 
     make_account_membership(a2.account, user=people["account_owner"], role="admin")
@@ -217,6 +228,7 @@ def world(
         make_team_membership(team, user=b_owner),
         b_owner,
         _claim(organization, f"{CANARY}.example"),
+        make_invitation(organization, f"{CANARY}-invited@example.com", message=CANARY),
     )
     return World(a, a2, b, people, clerk, client_for)
 

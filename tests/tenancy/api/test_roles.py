@@ -45,6 +45,12 @@ DELETE organizations/{organization_id}/domains/{id}/ 401 404 403 403 403 204 204
 POST   organizations/{organization_id}/domains/{id}/verify/ 401 404 403 403 403 200 200 403 404 200 200 404 404 200
 GET    organizations/joinable/                       401 200 200 200 200 200 200 200 200 200 200 200 200 200
 POST   organizations/{organization_id}/join/         401 201 409 409 409 409 409 409 404 404 404 404 404 404
+GET    organizations/{organization_id}/invitations/  401 404 403 403 403 200 200 403 404 200 200 404 404 200
+POST   organizations/{organization_id}/invitations/  401 404 403 403 403 201 201 403 404 201 201 404 404 201
+GET    organizations/{organization_id}/invitations/{id}/ 401 404 403 403 403 200 200 403 404 200 200 404 404 200
+DELETE organizations/{organization_id}/invitations/{id}/ 401 404 403 403 403 204 204 403 404 204 204 404 404 204
+POST   organizations/{organization_id}/invitations/{id}/resend/ 401 404 403 403 403 200 200 403 404 200 200 404 404 200
+POST   organizations/{organization_id}/invitations/bulk/ 401 404 403 403 403 200 200 403 404 200 200 404 404 200
 GET    permissions/                                  401 200 200 200 200 200 200 200 200 200 200 200 200 200
 """)
 

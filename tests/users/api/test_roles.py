@@ -19,7 +19,7 @@ PATCH  users/{id}/ 401 404 403 403 403 403 403 200 404 403 403 404 404 200
 DELETE users/{id}/ 401 404 403 403 403 403 403 204 404 403 403 404 404 204
 """)
 
-TABLES = ("accounts/", "organizations/", "permissions/", "teams/", "users/", "auth/")
+TABLES = ("accounts/", "organizations/", "invitations/", "permissions/", "teams/", "users/", "auth/")
 
 
 @pytest.mark.parametrize("operation", USERS, ids=lambda operation: operation.name)
