@@ -10,14 +10,14 @@ from django.test import override_settings
 
 from saas_kit.audit.models import Event
 from tests.api_fixtures import Operation, World, rolled_back
-from tests.api_fixtures.catalog import ALL
+from tests.api_fixtures.catalog import ALL, BY_ADDRESS
 
 # needs no access to anything of anybody's; what somebody may join depends on their address alone
 OPEN = {
     "GET permissions/",
     "POST accounts/",
     "GET organizations/joinable/",
-    "POST organizations/{organization_id}/join/",
+    BY_ADDRESS,
 }
 
 staff_access = override_settings(SAAS_KIT_TENANCY_STAFF_ACCESS=True)
