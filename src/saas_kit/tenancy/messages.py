@@ -138,7 +138,7 @@ class OwnershipTransferred(Message):
 
     Attributes:
         account: What the account is called.
-        old_owner: Who gave it away.
+        old_owner: Who gave it away; the name of the service where its staff did.
         new_owner: Who owns it now.
     """
 

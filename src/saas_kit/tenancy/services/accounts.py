@@ -20,6 +20,7 @@ from saas_kit.tenancy.exceptions import NotInAccount, RoleTooHigh
 from saas_kit.tenancy.models import Account, AccountMembership, Status, get_organization_model
 from saas_kit.tenancy.roles import OWNER
 from saas_kit.tenancy.scoping import scope
+from saas_kit.tenancy.services.notices import tell_of_suspension, tell_of_transfer
 from saas_kit.tenancy.slugs import save_with_slug
 
 
@@ -85,6 +86,8 @@ def set_account_status(account: Account, status: Status, *, actor: AbstractBaseU
     if changes:
         record("account.changed", target=account, actor=actor, account_id=account.pk, changes=changes)
         send_on_commit(signals.account_changed, sender=Account, account=account, changes=changes, actor=actor)
+        if status is Status.SUSPENDED:
+            tell_of_suspension(account, actor=actor)
     return account
 
 
@@ -149,6 +152,7 @@ def transfer_account(account: Account, *, to: AbstractBaseUser, actor: AbstractB
     forget_access(actor)
     changes = {"owner": [str(actor.pk), str(to.pk)]}
     record("account.transferred", target=account, actor=actor, account_id=account.pk, changes=changes)
+    tell_of_transfer(account, old_owner=None if predecessor is None else actor, new_owner=to)
     send_on_commit(
         signals.account_transferred,
         sender=Account,

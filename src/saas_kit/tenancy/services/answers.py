@@ -110,7 +110,9 @@ def accept_invitation(subject: Invitation | str, user: AbstractBaseUser) -> Memb
         # before anything else, as what is still pending would hold a seat beside the member's
         apply_changes(invitation, {"status": InvitationStatus.ACCEPTED.value, **answered})
         role = get_role(invitation.role, organization=organization)
-        membership = join_organization(organization, person, role, actor=person)
+        membership = join_organization(
+            organization, person, role, actor=person, inviter=invitation.invited_by
+        )
         place_in_teams(membership, [UUID(each) for each in invitation.team_ids])
         changes = {"role": [None, role.key], "membership": [None, str(membership.pk)]}
         record("invitation.accepted", target=invitation, actor=person, changes=changes)

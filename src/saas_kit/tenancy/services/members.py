@@ -27,6 +27,7 @@ from saas_kit.tenancy.people import people_in_account
 from saas_kit.tenancy.roles import OWNER, Role, get_role
 from saas_kit.tenancy.scoping import scope, within_organization
 from saas_kit.tenancy.services.accounts import delete_account, lock_account
+from saas_kit.tenancy.services.notices import tell_of_member, tell_of_role
 from saas_kit.tenancy.services.organizations import lock_organization
 from saas_kit.tenancy.services.seats import require_seats, revoke_needless
 
@@ -91,10 +92,12 @@ def change_role(membership: Membership, role: str, *, actor: AbstractBaseUser | 
     require_dominance(actor, organization, *_held_by(membership), granted)
     if membership.is_owner and granted.key != OWNER:
         _keep_an_owner(membership, Membership.objects.in_organization(organization))
+    old_label = _label_of(membership)
     changes = apply_changes(membership, {"role": granted.key})
     if changes:
         forget_access(membership.user)
         record("member.role_changed", target=membership, actor=actor, changes=changes)
+        tell_of_role(organization, membership.user, old_label, granted, actor=actor)
         send_on_commit(
             signals.role_changed,
             sender=Membership,
@@ -174,10 +177,12 @@ def change_account_role(
     require_dominance(actor, account, *_held_by(membership), granted)
     if membership.is_owner and granted.key != OWNER:
         _keep_an_owner(membership, AccountMembership.objects.filter(account=account))
+    old_label = _label_of(membership)
     changes = apply_changes(membership, {"role": granted.key})
     if changes:
         forget_access(membership.user)
         record("account_member.role_changed", target=membership, actor=actor, changes=changes)
+        tell_of_role(account, membership.user, old_label, granted, actor=actor)
         send_on_commit(
             signals.account_role_changed,
             sender=AccountMembership,
@@ -245,10 +250,18 @@ def _leave(found: Membership, actor: AbstractBaseUser | None) -> None:
 
 
 def join_organization(
-    organization: AbstractOrganization, user: AbstractBaseUser, role: Role, actor: AbstractBaseUser | None
+    organization: AbstractOrganization,
+    user: AbstractBaseUser,
+    role: Role,
+    actor: AbstractBaseUser | None,
+    *,
+    inviter: AbstractBaseUser | None = None,
 ) -> Membership:
     """
     Make somebody a member of an organization whose row is held; what else invites them is over.
+
+    Args:
+        inviter: Who is told; without one it is the owners.
 
     Raises:
         AlreadyMember: The person is a member already.
@@ -258,6 +271,7 @@ def join_organization(
     membership: Membership = _create(Membership(organization=organization, user=user, role=role.key))
     require_seats(organization)
     record("member.joined", target=membership, actor=actor, changes={"role": [None, role.key]})
+    tell_of_member(membership, role, inviter=inviter, actor=actor)
     send_on_commit(signals.member_joined, sender=Membership, membership=membership, actor=actor)
     return membership
 
@@ -313,6 +327,10 @@ def _held_by(membership: Membership | AccountMembership) -> tuple[Role, ...]:
     except UnknownRole:
         # a role that the host has since removed grants nothing, and keeps nobody in
         return ()
+
+
+def _label_of(membership: Membership | AccountMembership) -> str:
+    return next((str(role.label) for role in _held_by(membership)), membership.role)
 
 
 def require_dominance(

@@ -20,6 +20,7 @@ from saas_kit.tenancy.models import AbstractOrganization, Account, Membership, S
 from saas_kit.tenancy.roles import OWNER
 from saas_kit.tenancy.scoping import scope, within_organization
 from saas_kit.tenancy.services.accounts import lock_account
+from saas_kit.tenancy.services.notices import tell_of_suspension
 from saas_kit.tenancy.slugs import save_with_slug
 
 
@@ -119,6 +120,8 @@ def set_organization_status(
     changes = apply_changes(organization, {"status": status.value})
     if changes:
         _tell_change(organization, changes, actor)
+        if status is Status.SUSPENDED:
+            tell_of_suspension(organization, actor=actor)
     return organization
 
 
