@@ -18,12 +18,14 @@ from tests.email.messages import Notice
 def use_backend(settings: Any) -> Callable[..., None]:
     """Let mail be sent by another back end, with options that Django has as settings before 6.1."""
 
-    def use(path: str, **anymail: str) -> None:
+    def use(path: str, options: dict[str, Any] | None = None, **anymail: Any) -> None:
         settings.ANYMAIL = anymail
         if django.VERSION >= (6, 1):
-            settings.MAILERS = {"default": {"BACKEND": path}}
-        else:
-            settings.EMAIL_BACKEND = path
+            settings.MAILERS = {"default": {"BACKEND": path, "OPTIONS": options or {}}}
+            return
+        settings.EMAIL_BACKEND = path
+        for name, value in (options or {}).items():
+            setattr(settings, f"EMAIL_{name.upper()}", value)
 
     return use
 
