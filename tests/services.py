@@ -109,16 +109,19 @@ class Services:
         )
         return f"postgresql://saas_kit@127.0.0.1:{port}/saas_kit"
 
-    def start_redis(self) -> str:
+    def start_redis(self, *, port: int | None = None) -> str:
         """
         Start Redis and return its URL.
+
+        Args:
+            port: Where one was that has been shut down; it comes back empty.
 
         Raises:
             ServiceUnavailable: There is no server program, or it did not start.
         """
-        program, port = _redis_program(), _free_port()
+        program, port = _redis_program(), port or _free_port()
         directory = self.directory / "redis"
-        directory.mkdir()
+        directory.mkdir(exist_ok=True)
         settings = {
             "bind": "127.0.0.1",
             "port": port,
