@@ -92,14 +92,14 @@ def _is_suppressed() -> Q:
     of_recipient = Suppression.objects.filter(email=OuterRef("recipient"))
     stopped = Q(Exists(of_recipient.filter(topic="")))
     for kind in message_kinds():
-        if topic := message_class(kind).topic:
+        if topic := _class_of(kind).topic:
             stopped |= Q(Exists(of_recipient.filter(topic=topic)), kind=kind)
     return stopped
 
 
 def _is_over_limit(row: OutboxMessage) -> bool:
     """Count a message, and let it wait where its address or its organization has had as many as it may."""
-    if row.attempts or not _is_limited(row.kind):  # one that is tried again was counted
+    if row.attempts or not _class_of(row.kind).is_limited:  # one that is tried again was counted
         return False
     try:
         count_message(row.recipient, row.organization_id)
@@ -111,11 +111,12 @@ def _is_over_limit(row: OutboxMessage) -> bool:
     return False
 
 
-def _is_limited(kind: str) -> bool:
+def _class_of(kind: str) -> type[Message]:
+    """Return the class of a kind; of one whose class is gone, which its attempt is to find out, any."""
     try:
-        return message_class(kind).is_limited
-    except LookupError:
-        return False  # there is nothing to send
+        return message_class(kind)
+    except (ImportError, LookupError):
+        return Message
 
 
 def _attempt(row: OutboxMessage, mailer: Mailer) -> int:
