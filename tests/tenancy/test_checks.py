@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import pytest
 from django.conf import settings as django_settings
 from django.core import checks
@@ -11,6 +13,7 @@ MISSING = object()
 ORGANIZATION = "SAAS_KIT_TENANCY_ORGANIZATION_MODEL"
 ROLES = "SAAS_KIT_TENANCY_ROLES"
 SECOND_FACTOR = "SAAS_KIT_TENANCY_SECOND_FACTOR"
+DNS_NAMESERVERS = "SAAS_KIT_TENANCY_DNS_NAMESERVERS"
 
 
 def _reported():
@@ -45,6 +48,10 @@ MISTAKES = {
         "saas_kit_tenancy.E012",
         {SECOND_FACTOR: "tests.tenancy.sample_second_factor.NOT_A_FUNCTION"},
     ),
+    "name server has a name": ("saas_kit_tenancy.E023", {DNS_NAMESERVERS: ("ns.example.com",)}),
+    "name server has no port": ("saas_kit_tenancy.E023", {DNS_NAMESERVERS: ["192.0.2.53:dns"]}),
+    "name server has a port too high": ("saas_kit_tenancy.E023", {DNS_NAMESERVERS: ["192.0.2.53:65536"]}),
+    "name server is a link": ("saas_kit_tenancy.E023", {DNS_NAMESERVERS: ["192.0.2.53/dns-query"]}),
     "middleware is missing": (
         "saas_kit_tenancy.E007",
         {
@@ -101,6 +108,22 @@ def test_missing_audit_log_is_reported():
     assert '"saas_kit.audit"' in message.hint
 
 
+def test_missing_dnspython_is_reported_before_deploying(monkeypatch):
+    """W032: a host that has not installed it learns that no domain can be proved."""
+
+    def reported(*, deploying):
+        messages = checks.run_checks(tags=[checks.Tags.compatibility], include_deployment_checks=deploying)
+        return [each.hint for each in messages if each.id == "saas_kit_tenancy.W032"]
+
+    assert reported(deploying=True) == []
+
+    monkeypatch.setitem(sys.modules, "dns", None)
+
+    assert reported(deploying=False) == []
+    [hint] = reported(deploying=True)
+    assert "pip install 'django-saas-kit[dns]'" in hint
+
+
 def test_hint_for_the_organization_model_is_the_line_to_paste(settings):
     """E002: what to add stands there."""
     delattr(settings, ORGANIZATION)
@@ -122,9 +145,10 @@ def test_every_check_has_an_id_of_its_own():
     """Ids are never used twice."""
     from saas_kit.teams import checks as teams
     from saas_kit.tenancy import checks as tenancy
-    from saas_kit.tenancy import isolation_checks
+    from saas_kit.tenancy import domain_checks, isolation_checks
 
     all_checks = (*tenancy.ALL, *isolation_checks.ALL, *isolation_checks.OF_DATABASES)
+    all_checks += (*domain_checks.ALL, *domain_checks.DEPLOY)
     names = [(check.__doc__ or "").partition(":")[0] for check in all_checks]
 
     assert len(names) == len(set(names))
