@@ -16,6 +16,8 @@ import django
 import environ
 from django.core.exceptions import ImproperlyConfigured
 
+from saas_kit.core.schedule import beat_schedule
+
 BASE_DIR = Path(__file__).resolve().parent.parent
 DATA_DIR = BASE_DIR / ".local"
 DATA_DIR.mkdir(exist_ok=True)
@@ -225,6 +227,32 @@ else:
         globals()[_names.get(_name, f"EMAIL_{_name.upper()}")] = _value
 DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", default="example@localhost")
 SERVER_EMAIL = DEFAULT_FROM_EMAIL
+
+# What is done in the background: by workers where there is a broker, else at once by whoever causes it
+
+CELERY_BROKER_URL = env.str("CELERY_BROKER_URL", default=REDIS_URL)
+if CELERY_BROKER_URL:
+    SAAS_KIT_CORE_CELERY_APP = "config.celery.app"
+CELERY_BEAT_SCHEDULE = beat_schedule(INSTALLED_APPS) if CELERY_BROKER_URL else {}
+CELERY_ACCEPT_CONTENT = ["json"]
+CELERY_TASK_IGNORE_RESULT = True
+# A task whose worker ends before it has is done again, so that each has to bear being done twice.
+CELERY_TASK_ACKS_LATE = True
+CELERY_TASK_REJECT_ON_WORKER_LOST = True
+CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+CELERY_TASK_SOFT_TIME_LIMIT = env.int("TASK_SOFT_TIME_LIMIT", default=10 * 60)
+CELERY_TASK_TIME_LIMIT = CELERY_TASK_SOFT_TIME_LIMIT + 60
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_BROKER_CONNECTION_TIMEOUT = 1.0
+if CELERY_BROKER_URL.startswith(("redis", "sentinel")):
+    CELERY_BROKER_TRANSPORT_OPTIONS = {
+        # for the project's own tasks; the kit hands over by connections that give up sooner
+        "socket_connect_timeout": 0.5,
+        "socket_timeout": 0.5,
+        "max_retries": 1,
+        # what a lost worker had taken is done again after this, which has to be longer than any task
+        "visibility_timeout": CELERY_TASK_TIME_LIMIT + 60,
+    }
 
 # Who people are
 

@@ -30,7 +30,7 @@ START_UP = 90.0  # seconds
 PASSWORD = "analytical engine 1843"
 
 # What the run of these tests has in its environment must not reach a process that is started by one.
-OURS = re.compile(r"DATABASE_URL|REDIS_|DB_|DEBUG$|DEMO$|SECRET_KEY|DJANGO_|PYTEST_|ENV_FILE")
+OURS = re.compile(r"DATABASE_URL|REDIS_|CELERY_|DB_|DEBUG$|DEMO$|SECRET_KEY|DJANGO_|PYTEST_|ENV_FILE")
 
 Send = Callable[[str, str, Mapping[str, str], bytes | None], tuple[int, bytes, Mapping[str, str]]]
 _numbers = count(1)

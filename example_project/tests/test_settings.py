@@ -175,6 +175,27 @@ class TestServices:
         assert "locmem" in read_settings(DEBUG="true")["CACHES"]["default"]["BACKEND"]
 
     @pytest.mark.parametrize(
+        ("variables", "broker"),
+        [
+            ({}, ""),
+            ({"REDIS_URL": "redis://cache:6380/2"}, "redis://cache:6380/2"),
+            ({"REDIS_URL": "redis://cache:6380/2", "CELERY_BROKER_URL": "amqp://queue//"}, "amqp://queue//"),
+            ({"REDIS_URL": "redis://cache:6380/2", "CELERY_BROKER_URL": ""}, ""),
+        ],
+        ids=["without", "redis", "another", "none"],
+    )
+    def test_work_is_handed_over_where_there_is_a_broker(self, read_settings, variables, broker):
+        """Else it is done at once."""
+        settings = read_settings(DEBUG="true", **variables)
+
+        assert settings["CELERY_BROKER_URL"] == broker
+        assert settings.get("SAAS_KIT_CORE_CELERY_APP", "") == ("config.celery.app" if broker else "")
+        assert ("saas_kit.email.tasks.sweep" in settings["CELERY_BEAT_SCHEDULE"]) == bool(broker)
+        assert ("socket_timeout" in settings.get("CELERY_BROKER_TRANSPORT_OPTIONS", {})) == broker.startswith(
+            "redis"
+        )
+
+    @pytest.mark.parametrize(
         ("variables", "backend"),
         [
             ({"DEBUG": "true"}, "django.core.mail.backends.console.EmailBackend"),
