@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import email.policy
 import smtplib
 from contextlib import suppress
+from email.headerregistry import HeaderRegistry, UnstructuredHeader
+from email.policy import Policy
 from typing import Any, Self
 
+import django
 from django.core import mail
 from django.core.mail import EmailMultiAlternatives
 
@@ -21,6 +25,28 @@ from saas_kit.email.providers import (
 )
 
 _FIRST_PERMANENT = 500  # RFC 5321, section 4.2.1
+
+
+class _LinkHeader(UnstructuredHeader):
+    """A header that stays on one line, where a longer one would be encoded so that mail clients find no link in it."""
+
+    def fold(self: Any, *, policy: Policy) -> str:
+        return f"{self.name}: {self}{policy.linesep}"
+
+
+_headers: Any = HeaderRegistry()
+_headers.map_to_type("list-unsubscribe", _LinkHeader)
+
+
+class Mail(EmailMultiAlternatives):
+    """A message as it is given to a server."""
+
+    def message(self, **options: Any) -> Any:
+        """Return it in the form in which it is sent; its link to unsubscribe is whole, whatever the version of Django."""
+        if django.VERSION >= (6, 0):  # Python's newer form of messages, which encodes what it cannot fold
+            policy = options.get("policy", email.policy.default)
+            options["policy"] = policy.clone(header_factory=_headers)
+        return super().message(**options)
 
 
 class Mailer:

@@ -76,6 +76,7 @@ class InvitationReminder(InvitationMessage):
 
     kind: ClassVar = "saas_kit_tenancy.invitation_reminder"
     subject: ClassVar = gettext_lazy("Your invitation to join {organization} ends soon")
+    topic: ClassVar = "notifications"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -17,7 +17,6 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID, uuid4, uuid5
 
-from django.core.mail import EmailMultiAlternatives
 from django.db import transaction
 from django.db.models import Case, Exists, F, OuterRef, Q, Value, When
 from django.db.models.functions import Now
@@ -29,7 +28,7 @@ from saas_kit.email import signals
 from saas_kit.email.conf import EmailSettings
 from saas_kit.email.limits import count_message
 from saas_kit.email.links import unsubscribe_link
-from saas_kit.email.mailer import Mailer, is_permanent
+from saas_kit.email.mailer import Mail, Mailer, is_permanent
 from saas_kit.email.messages import Message, from_json, message_class, message_kinds
 from saas_kit.email.models import OutboxMessage, OutboxQuerySet, State, Suppression
 from saas_kit.email.providers import Label
@@ -148,7 +147,7 @@ def _label(row: OutboxMessage) -> Label:
     return Label(key=str(row.pk), kind=row.kind, idempotency_key=str(key))
 
 
-def _build(row: OutboxMessage) -> EmailMultiAlternatives:
+def _build(row: OutboxMessage) -> Mail:
     message = read_message(row)
     headers = {"Message-ID": row.message_id, "Auto-Submitted": "auto-generated"}  # RFC 3834
     values = {}
@@ -159,7 +158,7 @@ def _build(row: OutboxMessage) -> EmailMultiAlternatives:
         }  # RFC 8058
         values = {"unsubscribe_url": link}
     with translation.override(row.language):
-        mail = EmailMultiAlternatives(
+        mail = Mail(
             message.render_subject(), message.render_text(**values), to=[row.recipient], headers=headers
         )
         if html := message.render_html(**values):
