@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from django.db import connection, connections, transaction
+from django.urls import reverse
 
 from saas_kit.core.exceptions import InvalidInput, NotFound, RateLimited, SaasKitError
 from saas_kit.tenancy import domain_proofs, services, signals
@@ -678,6 +679,48 @@ class TestJoinByDomain:
             assert services.join_by_domain(person) is None
             assert services.find_offer(person) == domain
             assert not Membership.objects.filter(user=person).exists()
+
+
+@pytest.mark.hosts("full", "default_user", "custom_organization")
+class TestAdmin:
+    @pytest.fixture
+    def pages(self, admin_client):
+        """The admin, in which staff chose to see every organization."""
+        admin_client.post(reverse("admin:saas_kit_tenancy_choose_organization"), {"organization": "*"})
+        return admin_client
+
+    def test_shows_whose_they_are(self, pages, make_domain):
+        """Staff see each domain, whether it is proved, and whose it is; they add and change none."""
+        domain = make_domain(enrollment="suggest")
+
+        listed = pages.get(reverse("admin:saas_kit_tenancy_emaildomain_changelist"), {"q": "acme"})
+        shown = pages.get(reverse("admin:saas_kit_tenancy_emaildomain_change", args=[domain.pk]))
+
+        for response in (listed, shown):
+            assert response.status_code == 200
+            assert domain.domain in response.content.decode()
+            assert domain.organization.name in response.content.decode()
+            assert domain.proof not in response.content.decode()
+        values = {"enrollment": "automatic"}
+        sent = pages.post(reverse("admin:saas_kit_tenancy_emaildomain_change", args=[domain.pk]), values)
+        assert sent.status_code == 403
+        assert pages.get(reverse("admin:saas_kit_tenancy_emaildomain_add")).status_code == 403
+
+    def test_takes_them_away(self, pages, make_domain, events):
+        """Staff take domains from organizations, one or several, and the audit log says who did."""
+        domains = [make_domain("a.example"), make_domain("b.example"), make_domain("c.example")]
+
+        pages.post(
+            reverse("admin:saas_kit_tenancy_emaildomain_delete", args=[domains[0].pk]), {"post": "yes"}
+        )
+        several = {"action": "delete_selected", "_selected_action": [each.pk for each in domains[1:]]}
+        pages.post(reverse("admin:saas_kit_tenancy_emaildomain_changelist"), {**several, "post": "yes"})
+
+        assert not EmailDomain.objects.exists()
+        deleted = events("email_domain.deleted")
+        assert {each.target_label for each in deleted} == {"a.example", "b.example", "c.example"}
+        assert {each.organization_id for each in deleted} == {each.organization_id for each in domains}
+        assert all(each.actor.is_superuser for each in deleted)
 
 
 @pytest.mark.postgresql
