@@ -54,12 +54,15 @@ DENIALS = {
     ("outsider", "POST", "accounts/{account_id}/members/"): (404, 2),
     ("outsider", "PATCH", "organizations/{organization_id}/members/{id}/"): (404, 2),
     ("outsider", "DELETE", "teams/{team_id}/members/{id}/"): (404, 2),
+    ("outsider", "POST", "organizations/{organization_id}/domains/"): (404, 2),
     # may know, and may not
     ("account_member", "PATCH", "accounts/{id}/"): (403, 2),
     ("account_member", "DELETE", "accounts/{account_id}/members/{id}/"): (403, 3),
     ("viewer", "PATCH", "organizations/{id}/"): (403, 2),
     ("viewer", "POST", "organizations/{organization_id}/members/"): (403, 2),
     ("viewer", "DELETE", "organizations/{organization_id}/members/{id}/"): (403, 3),
+    ("viewer", "GET", "organizations/{organization_id}/domains/"): (403, 2),
+    ("viewer", "DELETE", "organizations/{organization_id}/domains/{id}/"): (403, 3),
     ("viewer", "PATCH", "users/{id}/"): (403, 2),
     ("viewer", "POST", "teams/"): (403, 2),
     # whether they lead the team is one more
