@@ -68,6 +68,13 @@ def translations(session: nox.Session) -> None:
 
 
 @nox.session
+def screenshots(session: nox.Session) -> None:
+    """Take the screenshots of the messages that the documentation shows; needs a Chromium."""
+    session.install("--editable", ".", *_group("test"))
+    session.run("python", "-m", "tests.email.screenshots")
+
+
+@nox.session
 def matrix(session: nox.Session) -> None:
     """Run the suite on every supported pair of Python and Django that this machine has a Python for."""
     _tox(session, "--skip-missing-interpreters=true")

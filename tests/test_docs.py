@@ -206,7 +206,7 @@ class TestSnippets:
         namespace = dict(people)
         for block in _blocks(page):
             if block.marker == "test: run":
-                exec(compile(block.text, _name(page), "exec"), namespace)
+                exec(compile(block.text, _name(page), "exec", dont_inherit=True), namespace)
 
 
 class TestNames:
@@ -219,8 +219,9 @@ class TestNames:
     @each_page
     def test_permissions_models_checks_and_migrations_exist(self, page, reference):
         from saas_kit.core.permissions import registered
+        from saas_kit.email.messages import message_kinds
 
-        known = {each.codename for each in registered()}
+        known = {each.codename for each in registered()} | set(message_kinds())
         known |= {model._meta.label for model in apps.get_models()}
         known |= set(re.findall(r"saas_kit\w*\.[EW]\d{3}", reference.checks()))
         for code in INLINE_CODE.findall(page.read_text()):
@@ -381,6 +382,28 @@ class TestIsolateYourOwn:
                 _write(new_project, block)
             elif block.language == "console":
                 _shell(block.text, new_project, environment)
+
+
+class TestMessages:
+    def test_own_one_is_sent(self, people, settings, tmp_path, on_commit, mailoutbox):
+        """The class, the templates and the service that are shown send it, in text and in HTML."""
+        namespace = dict(people)
+        [engine] = settings.TEMPLATES
+        settings.TEMPLATES = [{**engine, "DIRS": [tmp_path]}]
+        blocks = _blocks(DOCS / "how-to" / "messages.md")
+        for block in blocks:
+            if match := re.match(r"\{# (\S+) #\}", block.text):
+                (tmp_path / match[1]).parent.mkdir(parents=True, exist_ok=True)
+                (tmp_path / match[1]).write_text(block.text)
+        with on_commit():
+            for block in blocks:
+                if block.marker == "test: run":
+                    exec(compile(block.text, "messages.md", "exec", dont_inherit=True), namespace)
+
+        [sent] = mailoutbox
+        assert (sent.to, sent.subject) == (["ada@example.com"], "Your order 1815 is on its way")
+        assert "arrive on Feb. 3, 2026:\n\nhttps://app.example.com/orders/1815\n" in sent.body
+        assert ">Follow your order</a>" in sent.alternatives[0][0]
 
 
 _ENDPOINT_TESTS = """

@@ -27,6 +27,7 @@ from saas_kit.api.exceptions import status_of
 from saas_kit.core.conf import all_settings
 from saas_kit.core.exceptions import SaasKitError
 from saas_kit.core.permissions import Level, registered
+from saas_kit.email.messages import message_kinds, original_class
 from saas_kit.tenancy.roles import roles_granting, system_roles
 from saas_kit.testing import isolation
 from saas_kit.urls import router
@@ -210,6 +211,20 @@ def commands() -> str:
     return "\n".join(parts)
 
 
+def messages() -> str:
+    """Every message, with its subject and what it looks like on a light and on a dark screen."""
+    parts = []
+    for kind in [each for each in message_kinds() if each.startswith("saas_kit_")]:
+        cls = original_class(kind)
+        topic = f" Topic: `{cls.topic}`." if cls.topic else ""
+        subject = cls.samples()[0].render_subject()
+        parts += [f"## `{kind}`\n", f"{inspect.cleandoc(cls.__doc__ or '').splitlines()[0]}{topic}\n"]
+        for scheme in ("light", "dark"):
+            options = f":alt: {subject}, on a {scheme} screen\n:width: 48%"
+            parts.append(f"```{{image}} messages/{kind}.{scheme}.png\n{options}\n```\n")
+    return "\n".join(parts)
+
+
 def paths() -> str:
     """Every path of the API with what it does and what it needs."""
     document = SchemaGenerator(urlconf="saas_kit.urls").get_schema(request=None, public=True)
@@ -242,7 +257,7 @@ BLOCKS: Mapping[str, Callable[[], str]] = {
     function.__name__: function
     for function in (
         *(settings, permissions, roles, signals, checks, errors, mistakes),
-        *(scoping, services, fixtures, prover, commands, paths, routes),
+        *(scoping, services, fixtures, prover, commands, messages, paths, routes),
     )
 }
 

@@ -18,6 +18,7 @@ from django.utils import translation
 import saas_kit
 from saas_kit.email.messages import message_class, message_kinds
 from saas_kit.email.services import send
+from tests.email.screenshots import FOLDER, SCHEMES, screenshot_path
 from tests.email.shown import Shown
 
 PACKAGE = Path(saas_kit.__file__).parent
@@ -169,6 +170,15 @@ class TestCatalogues:
             compiled = gettext.GNUTranslations(file)
 
         assert {each: compiled.gettext(each) for each in _read(path)} == _read(path)
+
+
+class TestScreenshots:
+    def test_there_is_one_of_each_on_either_screen(self):
+        """`nox -s screenshots` takes them."""
+        expected = {screenshot_path(kind, scheme) for kind in KINDS for scheme in SCHEMES}
+
+        assert set(FOLDER.glob("*")) == expected
+        assert all(path.read_bytes().startswith(b"\x89PNG") for path in expected)
 
 
 class TestTemplatesOfAHost:

@@ -34,6 +34,10 @@ class TestCommand:
         assert [kind for kind, _ in lines] == message_kinds()
         assert dict(lines)[KIND] == "Confirm your address for saas_kit"
 
+    @pytest.mark.hosts("full")
+    def test_knows_those_of_apps_that_nothing_imports(self, preview):
+        assert preview("widgets.widget_made", format="text") == "It is name.\n"
+
     def test_prints_one(self, preview):
         printed = preview(KIND)
 
