@@ -185,7 +185,7 @@ def _lock(domain: EmailDomain) -> EmailDomain:
     found: EmailDomain | None = EmailDomain.objects.in_organization(organization).filter(pk=domain.pk).first()
     if found is None:
         raise NotFound
-    found.organization = organization  # type: ignore[assignment] # as above
+    found.organization = organization  # type: ignore[assignment] # or whichever model the host chose
     return found
 
 
