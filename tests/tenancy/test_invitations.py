@@ -44,9 +44,9 @@ from saas_kit.tenancy.models import (
 )
 from saas_kit.tenancy.services import (
     accept_invitation,
+    check_invitation,
     decline_invitation,
     find_invitation,
-    hold_invitation,
     invite,
     remind_invitations,
     resend_invitation,
@@ -760,17 +760,17 @@ class TestDecline:
         assert Membership.objects.filter(user=person).exists()
 
 
-class TestHold:
+class TestCheck:
     """What a sign-up with a token asks before it makes the person."""
 
     def test_good_one(self, make_invitation, token_of):
         invitation = make_invitation(email="ada@example.com")
 
-        assert hold_invitation(token_of(invitation), email="ADA@example.com") == invitation
+        assert check_invitation(token_of(invitation), email="ADA@example.com") == invitation
 
     def test_other_address(self, make_invitation, token_of):
         with pytest.raises(EmailMismatch):
-            hold_invitation(token_of(make_invitation()), email="eve@example.com")
+            check_invitation(token_of(make_invitation()), email="eve@example.com")
 
     def test_bad_ones(self, make_invitation, token_of, clock):
         invitation = make_invitation()
@@ -779,12 +779,12 @@ class TestHold:
         new, email = token_of(invitation), invitation.email
 
         with pytest.raises(NotFound):
-            hold_invitation("x" * 43, email=email)
+            check_invitation("x" * 43, email=email)
         with pytest.raises(InvitationRevoked):
-            hold_invitation(old, email=email)
+            check_invitation(old, email=email)
         clock.shift(timedelta(days=8))
         with pytest.raises(InvitationExpired):
-            hold_invitation(new, email=email)
+            check_invitation(new, email=email)
 
 
 class TestTeams:

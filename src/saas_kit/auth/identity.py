@@ -36,6 +36,11 @@ def has_field(name: str) -> bool:
     return any(field.name == name for field in get_user_model()._meta.concrete_fields)
 
 
+def registered_at_field() -> str | None:
+    """Return the name of the field that tells since when somebody has an account; None where none does."""
+    return next((name for name in ("created_at", "date_joined") if has_field(name)), None)
+
+
 def users_with_email(email: str) -> QuerySet[Any]:
     """Return the people who have an address, in any case of letters: one at most, unless the host has it twice."""
     model: type[Any] = get_user_model()

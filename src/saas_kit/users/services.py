@@ -7,30 +7,40 @@ to ask.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 from uuid import UUID
 
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.db import transaction
+from django.utils import timezone
+from django.views.decorators.debug import sensitive_variables
 
-from saas_kit.auth.identity import email_field
+from saas_kit.auth.conf import AuthSettings
+from saas_kit.auth.identity import email_field, registered_at_field
+from saas_kit.auth.models import Session
 from saas_kit.auth.services import (
     Tokens,
     ask_to_set_password,
     create_user,
     deactivate_user,
     register_again,
+    register_proved,
     rotate,
+    verify_email,
 )
 from saas_kit.auth.services.people import hold_user
 from saas_kit.tenancy.models import AbstractOrganization, AccountMembership, get_organization_model
 from saas_kit.tenancy.services import (
+    accept_invitation,
+    check_invitation,
     create_account,
     create_organization,
     delete_account,
     end_memberships,
     introduce_member,
     is_shared,
+    join_by_domain,
 )
 from saas_kit.users.exceptions import UnknownOrganization
 
@@ -44,6 +54,8 @@ def register_user(
     """
     Register a person with an account and a first organization, both theirs.
 
+    Somebody whose address is proved already also joins the organization that takes in new people from its domain.
+
     Args:
         password: None of somebody who signs in at a provider.
         organization_name: Names the account and the organization; the person's own name where it is left out.
@@ -55,6 +67,8 @@ def register_user(
     """
     user = create_user(email=email, password=password, **fields)
     _found_account(user, organization_name)
+    if fields.get("email_verified"):
+        join_by_domain(user)
     return user
 
 
@@ -69,12 +83,58 @@ def register_user_again(
     """
     if not register_again(user, password=password, **fields):
         return
-    own = AccountMembership.objects.filter(user=user, account__deleted_at__isnull=True)
-    for membership in own.select_related("account"):
-        if not is_shared(membership.account, user):
-            delete_account(membership.account, actor=None)
+    _delete_own_accounts(user)
     user.refresh_from_db()
     _found_account(user, organization_name)
+
+
+@sensitive_variables("invitation_token", "password")
+@transaction.atomic
+def register_by_invitation(
+    invitation_token: str, *, email: str, password: str, **fields: Any
+) -> AbstractBaseUser:
+    """
+    Register the person whom an invitation is for, as a member where they are invited; nothing else is made for them.
+
+    Whoever has the token has the mailbox, so the address is proved. A registration with it that nobody proved gives way
+    to this one, with its account and organization. After the commit, they also join the organization that takes in new
+    people from the domain of their address.
+
+    Args:
+        fields: Further fields of the user model.
+
+    Raises:
+        NotFound: There is no such token.
+        AlreadyAccepted: It was accepted before.
+        Gone: It has expired, was declined, taken back or replaced, or is void.
+        EmailMismatch: It is for another address.
+        Suspended: The organization or its account is suspended.
+        EmailTaken: There is an account whose owner has proved the address; they sign in and accept.
+        WeakPassword: The password breaks a rule; the invitation stays good.
+        NoSeatsLeft: The organization may have no more members.
+    """
+    check_invitation(invitation_token, email=email)
+    # the person before the organization, as everywhere; that the invitation is still good is asked again under its lock
+    user, is_new = register_proved(email=email, password=password, **fields)
+    if not is_new:
+        _delete_own_accounts(user)
+    accept_invitation(invitation_token, user)
+    # in a transaction of its own: there is no order in which two organizations could be held
+    transaction.on_commit(partial(join_by_domain, user), robust=True)
+    return user
+
+
+@sensitive_variables("secret")
+@transaction.atomic
+def prove_address(secret: str, *, keep: Session | None = None) -> None:
+    """
+    Take the proof that an address is its person's, as ``verify_email()`` does.
+
+    Somebody new joins the organization that takes in new people from the domain of the address.
+    """
+    user = verify_email(secret, keep=keep)
+    if _is_signing_up(user):
+        join_by_domain(user)
 
 
 @transaction.atomic
@@ -151,6 +211,22 @@ def leave_everything(user: AbstractBaseUser, email: str) -> None:
         LastOwner: The person is the only owner of something that others share.
     """
     end_memberships(user, actor=None)
+
+
+def _is_signing_up(user: Any) -> bool:
+    """Tell whether somebody is new: never signed in, or for no longer than the first link to them is good for."""
+    since = registered_at_field()
+    if user.last_login is None or since is None:
+        return user.last_login is None
+    return bool(timezone.now() - getattr(user, since) <= AuthSettings.VERIFY_EMAIL_LIFETIME)
+
+
+def _delete_own_accounts(user: AbstractBaseUser) -> None:
+    """Delete the accounts that are somebody's alone."""
+    own = AccountMembership.objects.filter(user=user, account__deleted_at__isnull=True)
+    for membership in own.select_related("account"):
+        if not is_shared(membership.account, user):
+            delete_account(membership.account, actor=None)
 
 
 def _found_account(user: AbstractBaseUser, organization_name: str | None) -> None:

@@ -68,7 +68,7 @@ from saas_kit.auth.services.people import (
     record_changes,
     validate_password,
 )
-from saas_kit.auth.services.registration import register_again
+from saas_kit.auth.services.registration import register_again, register_proved
 from saas_kit.auth.services.sessions import Tokens, open_session, revoke_session, revoke_sessions, rotate
 from saas_kit.auth.services.sign_in import check_credentials
 from saas_kit.auth.services.social import link_identity, sign_in_with, unlink_identity
@@ -122,6 +122,7 @@ __all__ = [
     "register_again",
     "register_erasure_step",
     "register_export_section",
+    "register_proved",
     "remove_passkey",
     "renew_recovery_codes",
     "request_email_change",

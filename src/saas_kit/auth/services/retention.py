@@ -14,7 +14,7 @@ from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.utils import timezone
 
 from saas_kit.auth.conf import AuthSettings
-from saas_kit.auth.identity import has_field
+from saas_kit.auth.identity import registered_at_field
 from saas_kit.auth.models import OneTimeToken, Session
 from saas_kit.auth.services.erasure import erase_user
 
@@ -48,7 +48,7 @@ def people_unverified() -> QuerySet[Any]:
     """
     people: QuerySet[Any] = get_user_model()._base_manager.all()
     retention = AuthSettings.UNVERIFIED_RETENTION
-    since = next((name for name in ("created_at", "date_joined") if has_field(name)), None)
+    since = registered_at_field()
     if retention is None or since is None or AuthSettings.EMAIL_VERIFICATION != "mandatory":
         return people.none()
     registered = people.filter(**{f"{since}__lt": timezone.now() - retention})

@@ -16,9 +16,9 @@ from saas_kit.tenancy.services.accounts import (
 )
 from saas_kit.tenancy.services.answers import (
     accept_invitation,
+    check_invitation,
     decline_invitation,
     find_invitation,
-    hold_invitation,
 )
 from saas_kit.tenancy.services.domains import (
     change_domain,
@@ -64,6 +64,7 @@ __all__ = [
     "change_domain",
     "change_organization",
     "change_role",
+    "check_invitation",
     "claim_domain",
     "create_account",
     "create_organization",
@@ -74,7 +75,6 @@ __all__ = [
     "end_memberships",
     "find_invitation",
     "find_offer",
-    "hold_invitation",
     "introduce_member",
     "invite",
     "is_shared",

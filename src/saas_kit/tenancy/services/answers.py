@@ -58,11 +58,12 @@ def find_invitation(token: str) -> Invitation:
 
 
 @sensitive_variables("token")
-def hold_invitation(token: str, *, email: str) -> Invitation:
+def check_invitation(token: str, *, email: str) -> Invitation:
     """
-    Return an invitation that somebody who is signing up may accept, and hold it until the transaction ends.
+    Return an invitation that somebody who is signing up can accept, as it stands now.
 
-    Whoever has the token has the mailbox: a sign-up with it, in the same transaction, may take the address as proved.
+    Whoever has the token has the mailbox: a sign-up that goes on to accept it, in one transaction, may take the address
+    as proved. Nothing is held, as the person comes before the organization and is not there yet.
 
     Raises:
         NotFound: There is no such token.
@@ -71,12 +72,13 @@ def hold_invitation(token: str, *, email: str) -> Invitation:
         EmailMismatch: It is for another address.
         Suspended: The organization or its account is suspended.
     """
-    found, _ = invitation_of(token)
-    with scope(found.organization_id):
-        organization, invitation = _hold(found, token)
-        if invitation.email != normalize_email(email):
-            raise EmailMismatch
-        _require_good(organization, invitation)
+    invitation = find_invitation(token)
+    require_pending(invitation)
+    if invitation.is_expired:
+        raise InvitationExpired
+    if invitation.email != normalize_email(email):
+        raise EmailMismatch
+    _refuse_suspended(invitation.organization)
     return invitation
 
 
@@ -197,7 +199,11 @@ def _require_recipient(invitation: Invitation, person: Any) -> None:
 
 
 def _require_good(organization: AbstractOrganization, invitation: Invitation) -> None:
-    if Status.SUSPENDED in (organization.status, organization.account.status):
-        raise Suspended
+    _refuse_suspended(organization)
     if not stands(invitation, organization):
         raise InvitationRevoked
+
+
+def _refuse_suspended(organization: AbstractOrganization) -> None:
+    if Status.SUSPENDED in (organization.status, organization.account.status):
+        raise Suspended

@@ -188,6 +188,14 @@ class RegisterSerializer(auth_serializers.RegisterSerializer):
         required=False,
         help_text=_("Names the account and the organization; the person's name where it is left out."),
     )
+    invitation_token = serializers.CharField(
+        max_length=128,
+        required=False,
+        write_only=True,
+        help_text=_(
+            "From a message that invites you: you become a member there, and no account of your own is made."
+        ),
+    )
 
 
 @extend_schema_serializer(

@@ -11,6 +11,7 @@ from saas_kit.users.api import views
 router = Router()
 router.view("auth/login/", views.LoginView, name="auth-login")
 router.view("auth/register/", views.RegisterView, name="auth-register")
+router.view("auth/email/verify/", views.VerifyEmailView, name="auth-email-verify")
 router.view("auth/refresh/", views.RefreshView, name="auth-refresh")
 router.view("auth/me/", views.MeView, name="auth-me")
 if apps.is_installed("allauth.mfa"):

@@ -10,20 +10,23 @@ from django.db.models import Q
 from rest_framework.request import Request
 
 from saas_kit.api.views import ModelViewSet
+from saas_kit.auth.api.serializers import NAMES
 from saas_kit.auth.api.views import LoginView as AuthLoginView
 from saas_kit.auth.api.views import MeView as AuthMeView
 from saas_kit.auth.api.views import PasskeyLoginView as AuthPasskeyLoginView
 from saas_kit.auth.api.views import RefreshView as AuthRefreshView
 from saas_kit.auth.api.views import RegisterView as AuthRegisterView
 from saas_kit.auth.api.views import SocialSignInView as AuthSocialSignInView
+from saas_kit.auth.api.views import VerifyEmailView as AuthVerifyEmailView
 from saas_kit.auth.api.views import VerifySecondFactorView as AuthVerifySecondFactorView
 from saas_kit.auth.identity import email_field
 from saas_kit.auth.services import Tokens
-from saas_kit.core.exceptions import NotAllowed
+from saas_kit.core.exceptions import NotAllowed, NotFound
 from saas_kit.core.permissions import Access
 from saas_kit.tenancy.access import get_access
 from saas_kit.tenancy.api.bases import OrganizationTargetMixin, TenantViewSet
 from saas_kit.tenancy.api.narrowing import active_organization
+from saas_kit.tenancy.api.views.invitations import counting_bad_tokens
 from saas_kit.tenancy.models import Membership
 from saas_kit.tenancy.permissions import OrganizationPermission
 from saas_kit.users import services
@@ -37,6 +40,7 @@ from saas_kit.users.api.serializers import (
     RegisterSerializer,
     UserSerializer,
 )
+from saas_kit.users.exceptions import UnknownInvitation
 
 _FIELDS = {field.name for field in get_user_model()._meta.get_fields()}
 
@@ -74,15 +78,38 @@ class RegisterView(AuthRegisterView):
     descriptions = {
         "post": "Make an account for oneself, with a customer account and a first organization that are one's own. "
         "Where the address has to be proved first, the answer is that a message was sent, whether or not the address "
-        "has an account; else it is a pair of tokens."
+        "has an account; else it is a pair of tokens.\n\nWith `invitation_token` the address has to be the invited "
+        "one, which the token proves: one becomes a member of the organization that invites, has nothing of one's own, "
+        "and is signed in at once. Where somebody has proved the address already it is 400 `email_taken`: sign in and "
+        "accept."
     }
+    extra_errors = {"post": (403, 409, 410)}
+
+    def proves_address(self, validated_data: dict[str, Any]) -> bool:
+        return "invitation_token" in validated_data
 
     def perform_register(self, validated_data: dict[str, Any]) -> Any:
-        return services.register_user(**validated_data)
+        if not self.proves_address(validated_data):
+            return services.register_user(**validated_data)
+        # what somebody else had said before is not to show through what is left out
+        values = {**dict.fromkeys(NAMES, ""), **validated_data}
+        values.pop("organization_name", None)  # nothing is made that it could name
+        try:
+            with counting_bad_tokens():
+                return services.register_by_invitation(**values)
+        except NotFound as error:
+            raise UnknownInvitation from error
 
     def perform_register_again(self, owner: Any, validated_data: dict[str, Any]) -> None:
         values = {name: value for name, value in validated_data.items() if name != "email"}
         services.register_user_again(owner, **values)
+
+
+class VerifyEmailView(AuthVerifyEmailView):
+    """Prove that an address is one's own; somebody new joins the organization that has its domain, if it says so."""
+
+    def perform_verify(self, token: str) -> None:
+        services.prove_address(token, keep=self.own_session)
 
 
 class SocialSignInView(AuthSocialSignInView):

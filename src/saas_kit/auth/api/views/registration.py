@@ -35,7 +35,8 @@ class RegisterView(AuthView, CreateAPIView):  # type: ignore[type-arg]
     """
     Give oneself an account, and be signed in.
 
-    A subclass that does more overrides ``perform_register()``; it runs in the transaction of the whole.
+    A subclass that does more overrides ``perform_register()``; it runs in the transaction of the whole. Where what
+    people register with proves their address, it overrides ``proves_address()`` too.
     ``output_serializer_classes`` says what is answered; it gets the tokens and the ``user``.
     """
 
@@ -62,7 +63,7 @@ class RegisterView(AuthView, CreateAPIView):  # type: ignore[type-arg]
         serializer.is_valid(raise_exception=True)
         limits.count("register", limits.network())
         data = serializer.validated_data
-        if AuthSettings.EMAIL_VERIFICATION == "mandatory":
+        if AuthSettings.EMAIL_VERIFICATION == "mandatory" and not self.proves_address(data):
             names = {name: data.get(name, "") for name in NAMES}
             services.check_registration(email=data["email"], password=data["password"], **names)
             detail = _("If the address can be used, a message with a link was sent to it.")
@@ -74,6 +75,10 @@ class RegisterView(AuthView, CreateAPIView):  # type: ignore[type-arg]
             user = self._register(data)
             tokens = open_session(user, request)
         return tokens_response(self, status.HTTP_201_CREATED, user, tokens)
+
+    def proves_address(self, validated_data: dict[str, Any]) -> bool:
+        """Tell whether somebody registers with the proof of their address, so that they are signed in at once."""
+        return False
 
     def perform_register(self, validated_data: dict[str, Any]) -> AbstractBaseUser:
         """Make the person's account."""

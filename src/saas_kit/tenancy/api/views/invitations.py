@@ -210,21 +210,21 @@ class ReceivedInvitationViewSet(mixins.ListModelMixin, ApiViewSet):
 
     def retrieve(self, request: Request, token: str, **kwargs: Any) -> Response:
         """Tell whoever has the token of an invitation what it is about."""
-        with _counting_bad_tokens():
+        with counting_bad_tokens():
             invitation = services.find_invitation(token)
         return Response(InvitationPreviewSerializer(invitation).data)
 
     @action(detail=True, methods=["post"])
     def accept(self, request: Request, token: str, **kwargs: Any) -> Response:
         """Become a member of the organization."""
-        with _counting_bad_tokens():
+        with counting_bad_tokens():
             membership = services.accept_invitation(self._subject(token), self.actor)
         return Response(AcceptedInvitationSerializer(membership).data)
 
     @action(detail=True, methods=["post"])
     def decline(self, request: Request, token: str, **kwargs: Any) -> Response:
         """Decline what was offered."""
-        with _counting_bad_tokens():
+        with counting_bad_tokens():
             services.decline_invitation(self._subject(token), self.actor)
         return Response(status=status.HTTP_204_NO_CONTENT)
 
@@ -247,8 +247,13 @@ class ReceivedInvitationViewSet(mixins.ListModelMixin, ApiViewSet):
 
 
 @contextmanager
-def _counting_bad_tokens() -> Iterator[None]:
-    """Let one network try only so many tokens that are no good."""
+def counting_bad_tokens() -> Iterator[None]:
+    """
+    Let one network try only so many tokens of invitations that are no good.
+
+    Raises:
+        RateLimited: There were too many.
+    """
     LIMITS.count("invitation_token", network())
     try:
         yield
