@@ -65,7 +65,10 @@ def _names(world: World) -> dict[str, Any]:
     return evil
 
 
-MADE_ANEW = ("password", "password_fingerprint", "token_hash", "message_id", "secrets", "proof")
+MADE_ANEW = (
+    *("password", "password_fingerprint", "token_hash", "proof"),
+    *("message_id", "context", "secrets", "cause"),
+)
 
 
 def _evil(field: Any, world: World) -> Any:
