@@ -54,7 +54,7 @@ def main() -> None:
 
 def _picture(browser: Browser, page: Path, scheme: str) -> bytes:
     browser.send(
-        "Emulation.setDeviceMetricsOverride", width=WIDTH, height=100, deviceScaleFactor=1, mobile=False
+        "Emulation.setDeviceMetricsOverride", width=WIDTH, height=1, deviceScaleFactor=1, mobile=False
     )
     browser.send("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}])
     browser.open("about:blank")

@@ -102,10 +102,15 @@ class MemberJoined(Message):
 
     @classmethod
     def samples(cls) -> list[Self]:
+        role, long_name = _("Member"), "Wolfeschlegelsteinhausenbergerdorff"
         return [
+            cls(organization="Acme Berlin", member="Grace Hopper", email="grace@example.com", role=role),
             cls(
-                organization="Acme Berlin", member="Grace Hopper", email="grace@example.com", role=_("Member")
-            )
+                organization="مؤسسة آدا 🚀",
+                member=f"Hubert Blaine {long_name}",
+                email=f"hubert.blaine.{long_name.lower()}@example.com",
+                role=role,
+            ),
         ]
 
 
