@@ -191,15 +191,45 @@ if _bucket:
 
 # How mail is sent
 
+_timeout = env.int("EMAIL_TIMEOUT", default=10)
+_anymail: dict[str, Any] = {
+    # in every provider's address of the webhook: https://user:password@api.example.com/email/sendgrid/tracking/
+    "WEBHOOK_SECRET": env.str("EMAIL_WEBHOOK_SECRET", default=""),
+    "SENDGRID_API_KEY": env.str("SENDGRID_API_KEY", default=""),
+    "SENDGRID_TRACKING_WEBHOOK_VERIFICATION_KEY": env.str("SENDGRID_WEBHOOK_KEY", default=""),
+    "POSTMARK_SERVER_TOKEN": env.str("POSTMARK_SERVER_TOKEN", default=""),
+    "MAILGUN_API_KEY": env.str("MAILGUN_API_KEY", default=""),
+    "MAILGUN_API_URL": env.str("MAILGUN_API_URL", default=""),
+    "MAILGUN_SENDER_DOMAIN": env.str("MAILGUN_SENDER_DOMAIN", default=""),
+    "MAILGUN_WEBHOOK_SIGNING_KEY": env.str("MAILGUN_WEBHOOK_SIGNING_KEY", default=""),
+    "RESEND_API_KEY": env.str("RESEND_API_KEY", default=""),
+    "RESEND_SIGNING_SECRET": env.str("RESEND_SIGNING_SECRET", default=""),
+    "BREVO_API_KEY": env.str("BREVO_API_KEY", default=""),
+    "AMAZON_SES_CONFIGURATION_SET_NAME": env.str("AMAZON_SES_CONFIGURATION_SET", default=""),
+}
+ANYMAIL = {"REQUESTS_TIMEOUT": _timeout, **{name: value for name, value in _anymail.items() if value}}
+if _region := env.str("AMAZON_SES_REGION", default=""):
+    ANYMAIL["AMAZON_SES_CLIENT_PARAMS"] = {"region_name": _region}
 
-ANYMAIL = {"SENDGRID_API_KEY": env.str("SENDGRID_API_KEY", default="")}
+_MAIL_BACKENDS = {
+    "console": "django.core.mail.backends.console.EmailBackend",
+    "file": "django.core.mail.backends.filebased.EmailBackend",
+    "smtp": "django.core.mail.backends.smtp.EmailBackend",
+    **{
+        name: f"anymail.backends.{name}.EmailBackend"
+        for name in ("amazon_ses", "brevo", "mailgun", "postmark", "resend", "sendgrid")
+    },
+}
 
 
 def _mail_backend() -> str:
-    if ANYMAIL["SENDGRID_API_KEY"]:
-        return "anymail.backends.sendgrid.EmailBackend"
-    kind = "console" if DEBUG else "smtp"
-    return f"django.core.mail.backends.{kind}.EmailBackend"
+    default = "sendgrid" if "SENDGRID_API_KEY" in ANYMAIL else "console" if DEBUG else "smtp"
+    provider = env.str("EMAIL_PROVIDER", default="") or default
+    if provider not in _MAIL_BACKENDS:
+        raise ImproperlyConfigured(
+            f"EMAIL_PROVIDER must be one of {', '.join(_MAIL_BACKENDS)}, not {provider}."
+        )
+    return _MAIL_BACKENDS[provider]
 
 
 def _mail_options(backend: str) -> dict[str, Any]:
@@ -210,7 +240,7 @@ def _mail_options(backend: str) -> dict[str, Any]:
             "username": env.str("EMAIL_HOST_USER", default=""),
             "password": env.str("EMAIL_HOST_PASSWORD", default=""),
             "use_tls": env.bool("EMAIL_USE_TLS", default=False),
-            "timeout": env.int("EMAIL_TIMEOUT", default=10),
+            "timeout": _timeout,
         }
     if backend.endswith(".filebased.EmailBackend"):
         return {"file_path": env.str("EMAIL_FILE_PATH", default=str(DATA_DIR / "mail"))}
@@ -316,6 +346,7 @@ SAAS_KIT_TENANCY_ROW_LEVEL_SECURITY = env.bool("ROW_LEVEL_SECURITY", default=Tru
 SAAS_KIT_TENANCY_STAFF_ACCESS = env.bool("STAFF_ACCESS", default=DEMO)
 SAAS_KIT_TENANCY_RETENTION_DAYS = env.int("RETENTION_DAYS", default=30)
 SAAS_KIT_EMAIL_FRONTEND_URL = env.str("FRONTEND_URL", default="")
+SAAS_KIT_EMAIL_PUBLIC_URL = env.str("PUBLIC_URL", default="http://localhost:8000" if DEBUG else "")
 SAAS_KIT_EMAIL_PRODUCT_NAME = env.str("PRODUCT_NAME", default="Example")
 SAAS_KIT_AUTH_EMAIL_VERIFICATION = env.str("EMAIL_VERIFICATION", default="optional" if DEBUG else "mandatory")
 SAAS_KIT_AUTH_SIGNING_KEY = env.str("SIGNING_KEY", default="")

@@ -53,6 +53,7 @@ def in_production(**variables: str) -> dict[str, str]:
         "SECRET_KEY": SECRET_KEY,
         "ALLOWED_HOSTS": "example.com",
         "FRONTEND_URL": "https://app.example.com",
+        "PUBLIC_URL": "https://api.example.com",
         "REDIS_URL": "redis://localhost:6379/0",
         **variables,
     }
@@ -202,8 +203,13 @@ class TestServices:
             (in_production(), "django.core.mail.backends.smtp.EmailBackend"),
             (in_production(SENDGRID_API_KEY="key"), "anymail.backends.sendgrid.EmailBackend"),
             (in_production(EMAIL_BACKEND="host.Backend", SENDGRID_API_KEY="key"), "host.Backend"),
+            (in_production(EMAIL_PROVIDER="postmark"), "anymail.backends.postmark.EmailBackend"),
+            (
+                in_production(EMAIL_PROVIDER="smtp", SENDGRID_API_KEY="key"),
+                "django.core.mail.backends.smtp.EmailBackend",
+            ),
         ],
-        ids=["development", "production", "sendgrid", "named"],
+        ids=["development", "production", "sendgrid", "named", "provider", "chosen"],
     )
     def test_mail(self, read_settings, variables, backend):
         settings = read_settings(**variables)
@@ -221,6 +227,34 @@ class TestServices:
             assert (options["host"], options["username"]) == ("mail.example", "me")
         else:
             assert (settings["EMAIL_HOST"], settings["EMAIL_HOST_USER"]) == ("mail.example", "me")
+
+    def test_unknown_provider_of_mail_does_not_start(self, run):
+        result = run("manage.py", "check", DEBUG="true", EMAIL_PROVIDER="pigeon")
+
+        assert result.returncode != 0
+        assert "not pigeon" in result.stderr.splitlines()[-1]
+
+    @pytest.mark.parametrize(
+        ("provider", "variables"),
+        [
+            ("sendgrid", {"SENDGRID_API_KEY": "key"}),
+            ("mailgun", {"MAILGUN_API_KEY": "key", "MAILGUN_SENDER_DOMAIN": "example.com"}),
+        ],
+    )
+    def test_provider_of_mail_is_ready(self, run, provider, variables):
+        """With its key and a secret for its webhook the deployment checks have nothing to say."""
+        variables = in_production(EMAIL_PROVIDER=provider, EMAIL_WEBHOOK_SECRET="user:password", **variables)
+        result = run(
+            "-W", "ignore::UserWarning", "manage.py", "check", "--deploy", "--fail-level=WARNING", **variables
+        )
+
+        assert result.returncode == 0, result.stderr
+
+    def test_webhook_without_a_secret_is_not_ready(self, run):
+        variables = in_production(EMAIL_PROVIDER="postmark", POSTMARK_SERVER_TOKEN="key")
+        result = run("manage.py", "check", "--deploy", "--fail-level=WARNING", **variables)
+
+        assert "saas_kit_email.W004" in result.stderr
 
     def test_uploads_are_in_a_bucket_where_it_is_named(self, read_settings):
         storage = read_settings(**in_production(AWS_STORAGE_BUCKET_NAME="uploads"))["STORAGES"]["default"]

@@ -42,7 +42,7 @@ class Mail(EmailMultiAlternatives):
     """A message as it is given to a server."""
 
     def message(self, **options: Any) -> Any:
-        """Return it in the form in which it is sent; its link to unsubscribe is whole, whatever the version of Django."""
+        """Return it in the form in which it is sent; its link to unsubscribe is whole with every Django."""
         if django.VERSION >= (6, 0):  # Python's newer form of messages, which encodes what it cannot fold
             policy = options.get("policy", email.policy.default)
             options["policy"] = policy.clone(header_factory=_headers)
