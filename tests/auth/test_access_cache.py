@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -15,7 +16,7 @@ import time_machine
 from django.apps import apps
 from django.conf import settings as django_settings
 from django.contrib.auth import get_user_model
-from django.core import signing
+from django.core import mail, signing
 from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
@@ -31,6 +32,8 @@ from saas_kit.tenancy.access import get_access
 from saas_kit.tenancy.models import (
     Account,
     AccountMembership,
+    EmailDomain,
+    Enrollment,
     Membership,
     Status,
     get_organization_model,
@@ -205,6 +208,41 @@ def second_account(s: Scene) -> None:
     tenancy.create_account(name="Another", owner=s.person, actor=None)
 
 
+def email_of(person: Any) -> str:
+    return str(getattr(person, email_field()))
+
+
+def invite(s: Scene, person: Any, organization: Any = None) -> None:
+    invitation, _ = tenancy.invite(
+        organization or s.organization, email=email_of(person), role="viewer", actor=None
+    )
+    s.before["invitation"] = invitation
+
+
+def invite_stranger(s: Scene) -> None:
+    services.mark_verified(s.stranger)
+    invite(s, s.stranger)
+
+
+def invite_elsewhere(s: Scene) -> None:
+    elsewhere = tenancy.create_organization(account=s.account, name="Oslo", owner=s.peer, actor=None)
+    invite(s, s.person, elsewhere)
+    (s.before["token"],) = set(re.findall(r"#token=([\w-]+)", str(mail.outbox[-1].body)))
+
+
+def offer_to_stranger(s: Scene) -> None:
+    services.change_email(s.stranger, f"{uuid4().hex}@{uuid4().hex}.example", actor=None)
+    services.mark_verified(s.stranger)
+    s.tokens["stranger"] = services.open_session(s.stranger)
+    EmailDomain.objects.create(
+        organization=s.organization,
+        domain=email_of(s.stranger).partition("@")[2],
+        enrollment=Enrollment.AUTOMATIC,
+        role="viewer",
+        verified_at=timezone.now(),
+    )
+
+
 # what changes who somebody is or what they may do: the service, what it needs, and the call
 CHANGES: dict[str, tuple[Callable[[Scene], Any] | None, Callable[[Scene], Any]]] = {
     "auth.change_email": (None, lambda s: services.change_email(s.person, new_email(), actor=None)),
@@ -233,6 +271,12 @@ CHANGES: dict[str, tuple[Callable[[Scene], Any] | None, Callable[[Scene], Any]]]
         None,
         lambda s: services.register_again(s.person, password=OTHER_PASSWORD, **_names(s.person)),
     ),
+    "auth.register_proved": (
+        None,
+        lambda s: services.register_proved(
+            email=email_of(s.person), password=OTHER_PASSWORD, **_names(s.person)
+        ),
+    ),
     "auth.remove_passkey": (
         give_passkey,
         lambda s: services.remove_passkey(s.before["passkey"], actor=s.person),
@@ -251,6 +295,10 @@ CHANGES: dict[str, tuple[Callable[[Scene], Any] | None, Callable[[Scene], Any]]]
     "auth.verify_email": (
         secret_of(Purpose.VERIFY_EMAIL),
         lambda s: services.verify_email(s.before["secret"], keep=s.tokens["person"].session),
+    ),
+    "tenancy.accept_invitation": (
+        invite_stranger,
+        lambda s: tenancy.accept_invitation(s.before["invitation"], s.stranger),
     ),
     "tenancy.add_account_member": (
         None,
@@ -281,6 +329,11 @@ CHANGES: dict[str, tuple[Callable[[Scene], Any] | None, Callable[[Scene], Any]]]
         None,
         lambda s: tenancy.introduce_member(s.organization, s.stranger, "viewer", actor=s.owner),
     ),
+    "tenancy.join_by_domain": (offer_to_stranger, lambda s: tenancy.join_by_domain(s.stranger)),
+    "tenancy.join_on_offer": (
+        offer_to_stranger,
+        lambda s: tenancy.join_on_offer(s.organization.pk, s.stranger),
+    ),
     "tenancy.remove_account_member": (
         None,
         lambda s: tenancy.remove_account_member(s.account_membership, actor=s.person),
@@ -294,6 +347,24 @@ CHANGES: dict[str, tuple[Callable[[Scene], Any] | None, Callable[[Scene], Any]]]
     "tenancy.transfer_account": (
         None,
         lambda s: tenancy.transfer_account(s.account, to=s.person, actor=s.owner),
+    ),
+    "users.leave_everything": (
+        second_account,
+        lambda s: users.leave_everything(s.person, email_of(s.person)),
+    ),
+    "users.prove_address": (
+        secret_of(Purpose.VERIFY_EMAIL),
+        lambda s: users.prove_address(s.before["secret"]),
+    ),
+    "users.register_by_invitation": (
+        invite_elsewhere,
+        lambda s: users.register_by_invitation(
+            s.before["token"], email=email_of(s.person), password=OTHER_PASSWORD, **_names(s.person)
+        ),
+    ),
+    "users.register_user_again": (
+        None,
+        lambda s: users.register_user_again(s.person, password=OTHER_PASSWORD, **_names(s.person)),
     ),
     "users.remove_user": (None, lambda s: users.remove_user(s.person, actor=None)),
     "users.rotate_within": (
@@ -354,7 +425,9 @@ def test_every_service_is_among_them() -> None:
     modules = {"auth": services, "tenancy": tenancy}
     public = {f"{app}.{name}" for app, module in modules.items() for name in module.__all__ if name.islower()}
     public |= {
-        f"users.{name}" for name in ("register_user", "provision_user", "rotate_within", "remove_user")
+        f"users.{name}"
+        for name, each in vars(users).items()
+        if getattr(each, "__module__", "") == users.__name__ and not name.startswith("_")
     }
 
     assert public - CHANGES.keys() - OTHERS.keys() - WITHOUT_WRITES - THROUGH_ROWS == set()
@@ -366,6 +439,14 @@ WITHOUT_WRITES = {
     "auth.check_registration",
     "auth.welcome",
     "tenancy.is_shared",
+    *(
+        f"tenancy.{each}"
+        for each in (
+            *("check_invitation", "find_invitation", "find_offer"),
+            *("invite", "resend_invitation", "remind_invitations", "revoke_invitation", "decline_invitation"),
+            *("claim_domain", "change_domain", "verify_domain", "delete_domain"),
+        )
+    ),
     *(f"tenancy.lock_{each}" for each in ("account", "organization")),
     *(
         f"auth.{each}"
