@@ -124,8 +124,9 @@ def timeout_of_mailer() -> float | None:
 def _is_of_no_use_now(error: Exception) -> bool:
     if isinstance(error, API_ERRORS):
         return has_to_wait(error)
-    # smtplib's errors, which are of this class too, are what a server said
-    return isinstance(error, OSError) and not isinstance(error, smtplib.SMTPException)
+    if isinstance(error, smtplib.SMTPException):  # what a server said, or that it said nothing in time
+        return isinstance(error.__context__, TimeoutError)
+    return isinstance(error, OSError)
 
 
 def _default_backend() -> Any:
