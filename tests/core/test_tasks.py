@@ -302,6 +302,7 @@ class TestCheck:
         [
             ("SAAS_KIT_CORE_CELERY_APP", "nowhere.app", ["saas_kit.E004"]),
             ("SAAS_KIT_CORE_CELERY_APP", "app", ["saas_kit.E004"]),
+            ("SAAS_KIT_CORE_CELERY_APP", "celery.__version__", ["saas_kit.E004"]),
             ("SAAS_KIT_CORE_CELERY_APP", "celery.current_app", []),
             ("SAAS_KIT_CORE_TASK_BACKEND", "nowhere", ["saas_kit.E005"]),
             ("SAAS_KIT_CORE_TASK_BACKEND", "default", [] if django.VERSION >= (6, 0) else ["saas_kit.E005"]),
@@ -314,6 +315,23 @@ class TestCheck:
         found = checks.run_checks(tags=[checks.Tags.compatibility])
 
         assert [each.id for each in found if each.id in ("saas_kit.E004", "saas_kit.E005")] == expected
+
+    @pytest.mark.parametrize(
+        ("celery_app", "alias", "expected"),
+        [
+            ("", "", ["saas_kit.W004"]),
+            ("celery.current_app", "", []),
+            ("", "default", []),
+            ("celery.current_app", "default", ["saas_kit.W005"]),
+        ],
+    )
+    def test_there_is_one_queue(self, settings, celery_app, alias, expected):
+        settings.SAAS_KIT_CORE_CELERY_APP = celery_app
+        settings.SAAS_KIT_CORE_TASK_BACKEND = alias
+
+        found = checks.run_checks(include_deployment_checks=True)
+
+        assert [each.id for each in found if each.id in ("saas_kit.W004", "saas_kit.W005")] == expected
 
 
 class TestWithoutCelery:

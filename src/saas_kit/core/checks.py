@@ -13,6 +13,7 @@ from django.utils.module_loading import import_string
 from saas_kit.core.conf import CoreSettings, all_settings, matches
 from saas_kit.core.deletion import soft_deletable_models
 from saas_kit.core.models import AliveManager
+from saas_kit.core.tasks import is_done_at_once
 
 
 def check_settings_types(**kwargs: object) -> list[CheckMessage]:
@@ -84,11 +85,13 @@ def check_queue(**kwargs: object) -> list[CheckMessage]:
     """Report a queue that work in the background could never be handed over to."""
     if path := CoreSettings.CELERY_APP:
         try:
-            import_string(path)
+            fault = "" if hasattr(import_string(path), "send_task") else f"{path} is no Celery app."
         except ImportError as error:
+            fault = str(error)
+        if fault:
             return [
                 Error(
-                    f"SAAS_KIT_CORE_CELERY_APP cannot be imported: {error}",
+                    f"SAAS_KIT_CORE_CELERY_APP names no Celery app: {fault}",
                     hint='Name the Celery app by its dotted path, as in "config.celery.app", or leave it empty.',
                     id="saas_kit.E004",
                 )
@@ -105,5 +108,38 @@ def check_queue(**kwargs: object) -> list[CheckMessage]:
     return []
 
 
-ALL = (check_settings_types, check_settings_names, check_soft_deletable_managers, check_queue)
-DEPLOY = (check_trusted_proxies,)
+def check_queues(**kwargs: object) -> list[CheckMessage]:
+    """Report a queue that nothing is handed over to, as there is another."""
+    if not (CoreSettings.CELERY_APP and CoreSettings.TASK_BACKEND):
+        return []
+    return [
+        checks.Warning(
+            "SAAS_KIT_CORE_TASK_BACKEND is not used, as SAAS_KIT_CORE_CELERY_APP is set too.",
+            hint="Remove the one of them that is not meant.",
+            id="saas_kit.W005",
+        )
+    ]
+
+
+def check_work_is_handed_over(**kwargs: object) -> list[CheckMessage]:
+    """Report that each request does its work in the background itself, and waits for it."""
+    if not is_done_at_once():
+        return []
+    return [
+        checks.Warning(
+            "Work in the background, such as delivering mail, is done by the request that causes it.",
+            hint='Set SAAS_KIT_CORE_CELERY_APP = "config.celery.app", or SAAS_KIT_CORE_TASK_BACKEND = "default" with '
+            'Django 6.0. Where requests may wait for it, set SILENCED_SYSTEM_CHECKS = ["saas_kit.W004"].',
+            id="saas_kit.W004",
+        )
+    ]
+
+
+ALL = (
+    check_settings_types,
+    check_settings_names,
+    check_soft_deletable_managers,
+    check_queue,
+    check_queues,
+)
+DEPLOY = (check_trusted_proxies, check_work_is_handed_over)
