@@ -60,7 +60,7 @@ class OutboxMessageAdmin(MessagePreviewPages):
     def get_search_results(
         self, request: Any, queryset: QuerySet[OutboxMessage], search_term: str
     ) -> tuple[QuerySet[OutboxMessage], bool]:
-        term = search_term.replace("\x00", "").strip()
+        term = search_term.strip()
         if not term:
             return queryset, False
         same = Q(recipient=normalize_email(term)) | Q(provider_id=term)
@@ -175,7 +175,7 @@ class SuppressionAdmin(admin.ModelAdmin):
     def get_search_results(
         self, request: Any, queryset: QuerySet[Suppression], search_term: str
     ) -> tuple[QuerySet[Suppression], bool]:
-        term = search_term.replace("\x00", "").strip()
+        term = search_term.strip()
         return (queryset.filter(email=normalize_email(term)) if term else queryset), False
 
     def has_change_permission(self, request: Any, obj: Suppression | None = None) -> bool:
