@@ -48,7 +48,8 @@ class Taken:
     @property
     def message(self) -> EmailMessage:
         """The message, read."""
-        return message_from_bytes(self.content, policy=policy.default)  # type: ignore[return-value]
+        content = self.content.replace(b"\r\n", b"\n")
+        return message_from_bytes(content, policy=policy.default)  # type: ignore[return-value]
 
     @property
     def message_id(self) -> str:
@@ -59,17 +60,17 @@ class Taken:
 @dataclass
 class SmtpSink:
     """
-    A server in a thread.
+    A server in a thread. It asks for no user name and password, and takes none.
 
     Attributes:
         taken: What it has taken, in order.
         attempts: How many messages it was given, taken or not.
+        connections: How often somebody has connected.
         sender_answer: What it answers to ``MAIL FROM``; empty: it goes on.
         recipient_answers: What it answers to ``RCPT TO``, by address.
         data_answers: What it answers after the content, by the address of the recipient.
         dropped_after_data: How many more connections it closes once it has taken a message, without an answer.
         seconds: How long it takes over each message.
-        takes_nobody: Whether it refuses every user name and password; it asks for one then.
     """
 
     port: int = field(default_factory=free_port)
@@ -81,8 +82,8 @@ class SmtpSink:
     data_answers: dict[str, str] = field(default_factory=dict)
     dropped_after_data: int = 0
     seconds: float = 0.0
-    takes_nobody: bool = False
     _controller: Controller | None = None
+    _open: list[SMTP] = field(default_factory=list)
 
     def __enter__(self) -> Self:
         self.start()
@@ -97,7 +98,7 @@ class SmtpSink:
             self,
             hostname="127.0.0.1",
             port=self.port,
-            auth_required=self.takes_nobody,
+            server_hostname="localhost",
             auth_require_tls=False,
             authenticator=lambda *_: AuthResult(success=False, handled=False),
         )
@@ -107,7 +108,15 @@ class SmtpSink:
         """Be down: nobody listens any more."""
         controller, self._controller = self._controller, None
         if controller is not None:
+            asyncio.run_coroutine_threadsafe(self._hang_up(), controller.loop).result()
             controller.stop()
+
+    async def _hang_up(self) -> None:
+        for each in self._open:
+            if each.transport is not None:
+                each.transport.abort()
+        self._open.clear()
+        await asyncio.sleep(0.01)  # in which the ends of the connections are noticed
 
     @property
     def message_ids(self) -> list[str]:
@@ -118,6 +127,7 @@ class SmtpSink:
         self, server: SMTP, session: Any, envelope: Any, hostname: str, responses: list[str]
     ) -> list[str]:
         self.connections += 1
+        self._open.append(server)
         session.host_name = hostname
         return responses
 
