@@ -240,11 +240,43 @@ def sign_up_on_server(server: str) -> Iterator[Callable[..., Person]]:
         yield make_sign_up(sender_to(session, server))
 
 
+@dataclass(frozen=True)
+class Mailbox:
+    """The mail that a server wrote into a folder."""
+
+    folder: Path
+
+    def read(self) -> list[EmailMessage]:
+        """Return all messages, the latest last."""
+        files = sorted(self.folder.glob("*"), key=lambda file: file.stat().st_mtime_ns)
+        texts = [text for file in files for text in file.read_text().split("\n" + "-" * 79 + "\n")]
+        return [message_from_string(text, policy=policy.default) for text in texts if text.strip()]  # type: ignore[arg-type]
+
+    def wait_for(self, subject: str, *, to: str | None = None) -> EmailMessage:
+        """Return the latest message about something; what follows an answer comes a moment later."""
+        for _ in range(100):
+            found = [mail for mail in self.read() if subject in mail["Subject"] and to in (None, mail["To"])]
+            if found:
+                return found[-1]
+            time.sleep(0.1)
+        raise AssertionError([(mail["Subject"], mail["To"]) for mail in self.read()])
+
+    def link_in(self, mail: EmailMessage, page: str) -> str:
+        """Return the token of the link to a page of the front end, which is the same in each part."""
+        found = set(re.findall(rf"https://app\.example\.com/{page}#token=([\w-]+)", self.text_of(mail)))
+        assert len(found) == 1, mail
+        return str(found.pop())
+
+    def text_of(self, mail: EmailMessage) -> str:
+        """Return what can be read of a message: its text and its HTML."""
+        return "\n".join(part.get_content() for part in mail.walk() if part.get_content_maintype() == "text")
+
+
 @pytest.fixture
 def strict_server(
     start_command: Callable[..., Process], demo_database: Path, tmp_path: Path
-) -> Iterator[tuple[Person, Callable[[], list[EmailMessage]]]]:
-    """Nobody in particular on a server where addresses have to be proved, and what reads the mail that it sent."""
+) -> Iterator[tuple[Person, Mailbox]]:
+    """Nobody in particular on a server where addresses have to be proved, and the mail that it sends."""
     box = tmp_path / "mail"
     process = start_command(
         "demo",
@@ -257,11 +289,6 @@ def strict_server(
     )
     address = process.wait_for(r"(http://127\.0\.0\.1:\d+)/api/docs/")[1]
 
-    def read_mail() -> list[EmailMessage]:
-        files = sorted(box.glob("*"), key=lambda file: file.stat().st_mtime_ns)
-        texts = [text for file in files for text in file.read_text().split("\n" + "-" * 79 + "\n")]
-        return [message_from_string(text, policy=policy.default) for text in texts if text.strip()]  # type: ignore[arg-type]
-
     with requests.Session() as session:
-        yield Person(sender_to(session, address)), read_mail
+        yield Person(sender_to(session, address)), Mailbox(box)
     process.stop()
