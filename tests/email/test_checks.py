@@ -59,9 +59,9 @@ def test_what_is_wrong_is_told_with_what_is_right(settings, overrides, expected,
 @pytest.mark.parametrize(
     ("path", "options", "anymail", "is_told"),
     [
-        (SMTP, {}, {}, True),
-        (SMTP, {"timeout": 60}, {}, True),
-        (SMTP, {"timeout": 10}, {}, False),
+        (SMTP, {"host": "localhost"}, {}, True),
+        (SMTP, {"host": "localhost", "timeout": 60}, {}, True),
+        (SMTP, {"host": "localhost", "timeout": 10}, {}, False),
         (POSTMARK, {}, {}, False),
         (POSTMARK, {}, {"REQUESTS_TIMEOUT": 90}, True),
     ],
