@@ -11,7 +11,7 @@ from uuid import uuid4
 from django.apps import apps
 from django.utils import timezone
 
-from saas_kit.tenancy.services import claim_domain
+from saas_kit.tenancy.services import claim_domain, invite, resend_invitation
 from saas_kit.testing.isolation.proof import IsolationProof
 from saas_kit.testing.isolation.routes import Route
 
@@ -20,7 +20,11 @@ PASSWORD = "a long password of the prover 4817"  # noqa: S105 - of people who ex
 
 def kit_factories() -> Mapping[str, Callable[..., Any]]:
     """Return the factories of the kit's models whose texts are not free."""
-    factories: dict[str, Callable[..., Any]] = {"saas_kit_tenancy.EmailDomain": _make_email_domain}
+    factories: dict[str, Callable[..., Any]] = {
+        "saas_kit_tenancy.EmailDomain": _make_email_domain,
+        "saas_kit_tenancy.Invitation": _make_invitation,
+        "saas_kit_tenancy.InvitationToken": _make_invitation_token,
+    }
     if apps.is_installed("saas_kit.teams"):
         factories["saas_kit_teams.TeamMembership"] = _make_team_membership
     if apps.is_installed("saas_kit.auth"):
@@ -54,6 +58,16 @@ def _make_email_domain(organization: Any, **related: Any) -> Any:
     domain.verified_at = timezone.now()
     domain.save()
     return domain
+
+
+def _make_invitation(organization: Any, **related: Any) -> Any:
+    return invite(organization, email=f"{uuid4().hex}@prover.example", role="member", actor=None)[0]
+
+
+def _make_invitation_token(organization: Any, *, invitation: Any, **related: Any) -> Any:
+    # one is good at a time, and takes the place of the one before
+    resend_invitation(invitation, actor=None)
+    return invitation.tokens.get(replaced_at__isnull=True)
 
 
 def _make_team_membership(organization: Any, *, team: Any, membership: Any, **related: Any) -> Any:
@@ -174,14 +188,27 @@ _BODIES: Mapping[str, Callable[[Any], Any]] = {
 }
 """By method and name of the URL pattern, bodies that nobody can guess."""
 
+
+def _prove_address(side: Any) -> None:
+    if apps.is_installed("saas_kit.auth"):
+        from saas_kit.auth.services import mark_verified  # noqa: PLC0415
+
+        mark_verified(side.owner)
+
+
 _PREPARATIONS: Mapping[str, Callable[[Any], None]] = {
+    "GET invitation-list": _prove_address,
     "POST auth-mfa-totp": _prepare_enrolment,
     "POST auth-mfa-totp-confirm": _prepare_enrolment,
 }
 
 _DEVICE = "it takes an authenticator's own signature"
 _PROVIDER = "it takes a provider's own answer"
+_MAILBOX = "it takes the token of a message"
 _UNEXERCISED: Mapping[str, str] = {
+    "GET invitation-detail": _MAILBOX,
+    "POST invitation-accept": _MAILBOX,
+    "POST invitation-decline": _MAILBOX,
     "GET auth-me-export": "it says when it was made",
     "POST organization-join": "whoever is in the organization has joined it",
     "POST auth-mfa-options": _DEVICE,

@@ -87,7 +87,7 @@ def probe_cache(oracle: Oracle, twin: Twin) -> None:
     if not twin.route.is_safe:
         return
     with undone(oracle.world.aliases):
-        oracle.forget_caches()
+        oracle.prepare(twin.prepare)
         oracle.sent("owner of b", twin.call)
         after = Tried(twin.call, oracle.sent("owner", twin.call), ())
     if oracle.judge(twin, "cache", after):

@@ -16,6 +16,7 @@ from django.test.utils import override_settings
 from django.urls import clear_url_caches, get_resolver
 
 from saas_kit.auth import limits
+from saas_kit.tenancy import limits as tenancy_limits
 from saas_kit.tenancy import unscoped
 from saas_kit.testing.isolation.bodies import Bodies
 from saas_kit.testing.isolation.kit import with_kit
@@ -128,6 +129,7 @@ def _settings(proof: IsolationProof) -> Iterator[None]:
         "SAAS_KIT_AUTH_RATE_LIMITS": dict.fromkeys(limits.DEFAULTS)
         if apps.is_installed("saas_kit.auth")
         else {},
+        "SAAS_KIT_TENANCY_RATE_LIMITS": dict.fromkeys(tenancy_limits.DEFAULTS),
     }
     get_resolver().url_patterns  # noqa: B018 - the host's modules are loaded in the host's own order
     if proof.urlconf is not None:
