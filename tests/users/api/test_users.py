@@ -9,6 +9,8 @@ import pytest
 from django.contrib.auth import get_user_model
 
 from saas_kit.auth.services import open_session
+from saas_kit.email.models import OutboxMessage
+from saas_kit.email.services import read_message
 from saas_kit.tenancy.models import Account, AccountMembership, Membership
 from tests.api_fixtures import ApiClient
 
@@ -38,6 +40,10 @@ def organization(owner: Any, make_organization: Callable[..., Any]) -> Any:
 def _code(response: Any) -> tuple[int, str]:
     body = response.json()
     return response.status_code, body["errors"][0]["code"] if "errors" in body else body["code"]
+
+
+def two_seats(organization: Any) -> int:
+    return 2
 
 
 class TestList:
@@ -128,6 +134,43 @@ class TestProvision:
         assert client.get(f"users/{person.pk}/").json() == body
         login = client_for().post("auth/login/", {"email": "new@example.com", "password": ""})
         assert login.status_code in (400, 401)
+
+    def test_what_is_sent(
+        self, client: ApiClient, organization: Any, owner: Any, make_membership: Any, client_for: Any
+    ) -> None:
+        """A link to set a password, whose secret is in no answer; owners are told whom somebody else brings in."""
+        made = client.post("users/", {"organization": str(organization.pk), "email": "new@example.com"})
+        assert made.status_code == 201
+        (row,) = OutboxMessage.objects.all()
+        assert (row.kind, row.recipient) == ("saas_kit_auth.set_password", "new@example.com")
+        message: Any = read_message(row)
+        assert message.link == f"https://app.example.com/set-password#token={message.token}"
+        assert message.token not in made.content.decode()
+
+        admin = client_for(make_membership(organization, role="admin").user)
+        body = {"organization": str(organization.pk), "email": "newer@example.com"}
+        assert admin.post("users/", body).status_code == 201
+        sent = OutboxMessage.objects.exclude(pk=row.pk).values_list("kind", "recipient")
+        assert set(sent) == {
+            ("saas_kit_auth.set_password", "newer@example.com"),
+            ("saas_kit_tenancy.member_joined", owner.email),
+        }
+
+    def test_no_seats(
+        self, client: ApiClient, organization: Any, make_invitation: Any, settings: Any
+    ) -> None:
+        """Open invitations hold seats; there is no person, and no message, where none is left."""
+        make_invitation(organization)
+        OutboxMessage.objects.all().delete()
+        settings.SAAS_KIT_TENANCY_SEAT_LIMIT = f"{__name__}.two_seats"
+        body = {"organization": str(organization.pk), "email": "new@example.com"}
+
+        assert _code(client.post("users/", body)) == (409, "no_seats_left")
+        assert not get_user_model()._default_manager.filter(email="new@example.com").exists()
+        assert not OutboxMessage.objects.exists()
+
+        settings.SAAS_KIT_TENANCY_SEAT_LIMIT = ""
+        assert client.post("users/", body).status_code == 201
 
     def test_address_that_somebody_has_is_refused(
         self, client: ApiClient, organization: Any, make_user: Any
