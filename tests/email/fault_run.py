@@ -25,7 +25,7 @@ from uuid import UUID
 import redis
 
 from saas_kit.email.models import OutboxMessage, State
-from tests.email.smtp_sink import free_port
+from tests.email.smtp_sink import free_port, wait_for_server
 from tests.services import Services
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -118,6 +118,7 @@ class FaultRun:
             self._arrived.touch()
             sink = ["-m", "tests.email.smtp_sink", str(self._port), str(self._arrived)]
             self._sink = stack.enter_context(self._running("sink", sink))
+            wait_for_server(self._port)
             schedule = ["--schedule", str(self.directory / "schedule")]
             stack.enter_context(self._running("beat", [*_CELERY, "beat", "--loglevel=ERROR", *schedule]))
             self._nursery = stack.enter_context(self._running("worker", ["-m", "tests.email.outbox_worker"]))

@@ -12,7 +12,11 @@ import asyncio
 import random
 import signal
 import socket
+import subprocess
 import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from email import message_from_bytes, policy
 from email.message import EmailMessage
@@ -36,6 +40,35 @@ def free_port() -> int:
         with socket.socket() as probe:
             if probe.connect_ex(("127.0.0.1", port)):
                 return port
+
+
+@contextmanager
+def serving(path: Path) -> Iterator[int]:
+    """Run a server in a process of its own, that appends to a file, and give its port."""
+    port = free_port()
+    command = [sys.executable, "-m", "tests.email.smtp_sink", str(port), str(path)]
+    with subprocess.Popen(command, cwd=Path(__file__).parents[2]) as process:
+        try:
+            wait_for_server(port)
+            yield port
+        finally:
+            process.kill()
+
+
+def wait_for_server(port: int) -> None:
+    """
+    Return when somebody listens on a port.
+
+    Raises:
+        TimeoutError: Nobody does for a minute.
+    """
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        with socket.socket() as attempt:
+            if not attempt.connect_ex(("127.0.0.1", port)):
+                return
+        time.sleep(0.05)
+    raise TimeoutError(f"Nobody listens on port {port}.")
 
 
 @dataclass(frozen=True)
