@@ -48,6 +48,7 @@ TOPICS = {
             "domain_checks",
             "domain_proofs",
             "guard",
+            "invitation_checks",
             "isolation",
             "isolation_checks",
             "limits",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from datetime import timedelta
 
 import pytest
 from django.conf import settings as django_settings
@@ -13,6 +14,8 @@ MISSING = object()
 ORGANIZATION = "SAAS_KIT_TENANCY_ORGANIZATION_MODEL"
 ROLES = "SAAS_KIT_TENANCY_ROLES"
 SECOND_FACTOR = "SAAS_KIT_TENANCY_SECOND_FACTOR"
+LIMITS = "SAAS_KIT_TENANCY_RATE_LIMITS"
+SEATS = "SAAS_KIT_TENANCY_SEAT_LIMIT"
 DNS_NAMESERVERS = "SAAS_KIT_TENANCY_DNS_NAMESERVERS"
 
 
@@ -52,6 +55,27 @@ MISTAKES = {
     "name server has no port": ("saas_kit_tenancy.E023", {DNS_NAMESERVERS: ["192.0.2.53:dns"]}),
     "name server has a port too high": ("saas_kit_tenancy.E023", {DNS_NAMESERVERS: ["192.0.2.53:65536"]}),
     "name server is a link": ("saas_kit_tenancy.E023", {DNS_NAMESERVERS: ["192.0.2.53/dns-query"]}),
+    "limits have one that is none": ("saas_kit_tenancy.E024", {LIMITS: {"nothing": "5/m"}}),
+    "limits have a rate that is none": ("saas_kit_tenancy.E024", {LIMITS: {"invitations": "often"}}),
+    "limits have a number": ("saas_kit_tenancy.E024", {LIMITS: {"invitations": 5}}),
+    "seats are told by no module": ("saas_kit_tenancy.E025", {SEATS: "nowhere.seats"}),
+    "seats are told by no path": ("saas_kit_tenancy.E025", {SEATS: "seats"}),
+    "seats are told by a number": (
+        "saas_kit_tenancy.E025",
+        {SEATS: "tests.tenancy.sample_seats.NOT_A_FUNCTION"},
+    ),
+    "link of invitations has no token": (
+        "saas_kit_tenancy.E026",
+        {"SAAS_KIT_TENANCY_INVITATION_LINK": "/invitation"},
+    ),
+    "invitations last for nothing": (
+        "saas_kit_tenancy.E026",
+        {"SAAS_KIT_TENANCY_INVITATION_LIFETIME": timedelta(0)},
+    ),
+    "invitations last too long": (
+        "saas_kit_tenancy.E026",
+        {"SAAS_KIT_TENANCY_INVITATION_MAX_LIFETIME": timedelta(days=6)},
+    ),
     "middleware is missing": (
         "saas_kit_tenancy.E007",
         {

@@ -19,7 +19,14 @@ class TenancyConfig(KitAppConfig):
     verbose_name = _("Tenancy")
 
     def ready(self) -> None:
-        from saas_kit.tenancy import checks, domain_checks, isolation_checks, receivers, resolver_checks
+        from saas_kit.tenancy import (
+            checks,
+            domain_checks,
+            invitation_checks,
+            isolation_checks,
+            receivers,
+            resolver_checks,
+        )
         from saas_kit.tenancy.access import register_caller_parts
         from saas_kit.tenancy.models import get_organization_model
         from saas_kit.tenancy.row_security import watch_connection
@@ -37,7 +44,13 @@ class TenancyConfig(KitAppConfig):
             from saas_kit.tenancy.celery import connect
 
             connect()
-        for check in (*checks.ALL, *isolation_checks.ALL, *resolver_checks.ALL, *domain_checks.ALL):
+        for check in (
+            *checks.ALL,
+            *isolation_checks.ALL,
+            *resolver_checks.ALL,
+            *domain_checks.ALL,
+            *invitation_checks.ALL,
+        ):
             register(check, Tags.compatibility)
         for check in domain_checks.DEPLOY:
             register(check, Tags.compatibility, deploy=True)
