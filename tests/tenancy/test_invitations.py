@@ -11,6 +11,7 @@ import pytest
 import time_machine
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
 from django.utils import timezone
 
 from saas_kit.auth.services import change_email, mark_verified
@@ -1028,3 +1029,36 @@ class TestScope:
 
         assert find_invitation(token).email == "ada@example.com"
         accept_invitation(token, make_user("ada@example.com", email_verified=True))
+
+
+@pytest.mark.hosts("full", "default_user", "custom_organization")
+class TestAdmin:
+    """Platform staff look at invitations and remove them; the secret is on no page."""
+
+    def test_pages(self, admin_client, make_membership, make_invitation, token_of):
+        admin = make_membership(role="admin")
+        invitation = make_invitation(admin.organization, actor=admin.user, message="Hello")
+        token, digest = token_of(invitation), InvitationToken.objects.get().token_hash
+
+        for address in (
+            reverse("admin:saas_kit_tenancy_invitation_changelist"),
+            reverse("admin:saas_kit_tenancy_invitation_change", args=[invitation.pk]),
+        ):
+            page = admin_client.get(address, follow=True)
+            assert page.status_code == 200
+            text = page.content.decode()
+            assert invitation.email in text
+            assert token not in text
+            assert digest not in text
+
+    def test_removes(self, make_user, make_invitation, events):
+        staff, invitation = make_user(superuser=True), make_invitation()
+
+        services.delete_invitation(invitation, actor=staff)
+
+        assert not Invitation.objects.exists()
+        assert not InvitationToken.objects.exists()
+        assert not OutboxMessage.objects.open().exists()
+        assert events("invitation.deleted")[-1].actor == staff
+        with pytest.raises(NotFound):
+            services.delete_invitation(invitation, actor=staff)

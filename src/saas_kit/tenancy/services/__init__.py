@@ -28,6 +28,7 @@ from saas_kit.tenancy.services.domains import (
 )
 from saas_kit.tenancy.services.invitations import (
     MAX_TEAMS,
+    delete_invitation,
     invite,
     remind_invitations,
     resend_invitation,
@@ -71,6 +72,7 @@ __all__ = [
     "decline_invitation",
     "delete_account",
     "delete_domain",
+    "delete_invitation",
     "delete_organization",
     "end_memberships",
     "find_invitation",

@@ -169,6 +169,23 @@ def revoke_invitation(invitation: Invitation, *, actor: AbstractBaseUser | None)
     revoke(invitation, actor=actor)
 
 
+@transaction.atomic
+@within_organization
+def delete_invitation(invitation: Invitation, *, actor: AbstractBaseUser | None) -> None:
+    """
+    Remove an invitation for good, with its tokens, whatever became of it; mail about it that waits is not sent.
+
+    Raises:
+        NotFound: It is gone already.
+    """
+    lock_organization(invitation.organization)
+    invitation = _reread(invitation)
+    if invitation.mail_id is not None:
+        cancel_message(invitation.mail_id)
+    record("invitation.deleted", target=invitation, actor=actor)
+    invitation.delete()
+
+
 def remind_invitations(*, batch_size: int = 100) -> int:
     """
     Remind people of invitations that end soon and that they did not answer, once of each; return of how many.
