@@ -1,5 +1,5 @@
 """
-How fast the outbox is: messages a second of one process, against mail that is sent without one.
+How fast the outbox is: messages a second of one process, and what they cost, against mail that is sent without one.
 
 ``python -m benchmarks.outbox`` prints a table in Markdown. It starts a PostgreSQL and an SMTP server of its own, and
 leaves nothing behind.
@@ -12,7 +12,8 @@ import os
 import statistics
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,8 +28,8 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parent.parent
 _HEAD = """\
-| message | way | messages a second | ratio | queries a message |
-|---|---|---|---|---|"""
+| message | way | messages a second | CPU a message, ms | ratio of CPU | queries a message |
+|---|---|---|---|---|---|"""
 
 
 def main() -> None:
@@ -58,34 +59,55 @@ def _measure(*, turns: int, number: int) -> None:
 
     _print(_HEAD)
     for title, compared in ways().items():
-        rates: dict[str, list[float]] = {name: [] for name in compared}
-        queries: dict[str, float] = {}
+        found: dict[str, list[Turn]] = {name: [] for name in compared}
         for turn in range(turns + 1):
             for name in list(compared) if turn % 2 else reversed(compared):
-                seconds, queries[name] = _turn(compared[name], number)
+                measured = _turn(compared[name], number)
                 if turn:  # the first is for warming up
-                    rates[name].append(number / seconds)
-        base = statistics.median(rates[BASE])
-        for name, found in rates.items():
-            rate = statistics.median(found)
-            _print(f"| {title} | {name} | {rate:.0f} | {rate / base:.2f} | {queries[name]:.1f} |")
+                    found[name].append(measured)
+        base = _median(each.cpu for each in found[BASE])
+        for name, each_turn in found.items():
+            rate, cpu = _median(each.rate for each in each_turn), _median(each.cpu for each in each_turn)
+            figures = f"{rate:.0f} | {cpu:.2f} | **{cpu / base:.2f}** | {each_turn[-1].queries:.1f}"
+            _print(f"| {title} | {name} | {figures} |")
 
 
-def _turn(way: Way, number: int) -> tuple[float, float]:
+@dataclass(frozen=True)
+class Turn:
+    """
+    What a turn took.
+
+    Attributes:
+        rate: Messages a second.
+        cpu: Milliseconds of the process's CPU time, for a message.
+        queries: Queries for a message.
+    """
+
+    rate: float
+    cpu: float
+    queries: float
+
+
+def _turn(way: Way, number: int) -> Turn:
     from django.db import connection  # noqa: PLC0415 - Django has to be set up first
 
     way.prepare(number)
-    count = 0
+    queries = 0
 
     def counting(execute: Callable[..., Any], *arguments: Any) -> Any:
-        nonlocal count
-        count += 1
+        nonlocal queries
+        queries += 1
         return execute(*arguments)
 
     with connection.execute_wrapper(counting):
-        start = time.perf_counter()
+        start, cpu_start = time.perf_counter(), time.process_time()
         way.send(number)
-        return time.perf_counter() - start, count / number
+        cpu, seconds = time.process_time() - cpu_start, time.perf_counter() - start
+    return Turn(number / seconds, cpu / number * 1000, queries / number)
+
+
+def _median(values: Iterable[float]) -> float:
+    return statistics.median(values)
 
 
 def _print(text: str) -> None:

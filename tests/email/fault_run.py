@@ -15,7 +15,7 @@ import sys
 import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
@@ -183,6 +183,7 @@ class FaultRun:
         """Yield how many have arrived, again and again until nothing is open."""
         most, deadline = -1, 0.0
         while writer.poll() is None or OutboxMessage.objects.open().exists():
+            self._replace_ended()
             if writer.poll():
                 raise RuntimeError(self._log("writer").read_text())
             if (arrived := self._count()) > most:
@@ -226,7 +227,9 @@ class FaultRun:
         return "kill a worker"
 
     def _kill_child(self) -> str:
-        os.kill(self.chance.choice(_children(self._any_worker())), signal.SIGKILL)
+        while not (children := _children(self._any_worker())):
+            time.sleep(0.05)
+        os.kill(self.chance.choice(children), signal.SIGKILL)
         return "kill a child"
 
     def _stop_worker(self) -> str:
@@ -238,9 +241,16 @@ class FaultRun:
     def _any_worker(self) -> int:
         """Return a worker that has begun to work."""
         while True:
+            self._replace_ended()
             if begun := [each for each in self._workers if _children(each)]:
                 return self.chance.choice(begun)
             time.sleep(0.05)
+
+    def _replace_ended(self) -> None:
+        """Do what a supervisor does: Celery's workers end when a child is killed before it has begun."""
+        for worker in list(self._workers):
+            if not Path(f"/proc/{worker}").exists():
+                self._replace(worker)
 
     def _replace(self, worker: int) -> None:
         deadline = time.monotonic() + PATIENCE
@@ -273,7 +283,8 @@ class FaultRun:
 
     def _end_workers(self) -> None:
         for worker in self._workers:
-            os.killpg(worker, signal.SIGKILL)
+            with suppress(ProcessLookupError):
+                os.killpg(worker, signal.SIGKILL)
 
     @contextmanager
     def _running(self, name: str, arguments: list[str]) -> Iterator[subprocess.Popen[bytes]]:
@@ -306,5 +317,8 @@ class FaultRun:
 
 
 def _children(worker: int) -> list[int]:
-    found = Path(f"/proc/{worker}/task/{worker}/children").read_text().split()
+    try:
+        found = Path(f"/proc/{worker}/task/{worker}/children").read_text().split()
+    except OSError:  # it has ended
+        return []
     return [int(each) for each in found]

@@ -11,7 +11,7 @@ from django.db import close_old_connections
 from saas_kit.email.models import OutboxMessage
 from saas_kit.email.services import deliver_due
 
-_PIECE = 100
+_PIECE = 10  # after each it looks whether it has been asked to stop
 
 
 class Command(BaseCommand):
