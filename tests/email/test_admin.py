@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from django.contrib.admin.models import LogEntry
+from django.apps import apps
 from django.contrib.auth.models import Permission
 from django.core import mail
 from django.db import connection
@@ -182,7 +182,7 @@ class TestActions:
             act(admin_client, "resend", row)
 
         assert [sent.message()["Message-ID"] for sent in mail.outbox] == [row.message_id] * 2
-        assert LogEntry.objects.filter(object_id=row.pk).exists()
+        assert apps.get_model("admin.LogEntry").objects.filter(object_id=row.pk).exists()
 
     def test_message_whose_secret_is_gone_is_not(self, admin_client, make_message, deliver):
         """And the others are all the same."""
