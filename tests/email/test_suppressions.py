@@ -81,6 +81,12 @@ class TestSuppress:
         assert "digests" in topics()
         assert "" not in topics()
 
+    def test_class_that_is_gone_has_none(self, settings):
+        """A check tells of it; looking for topics must not end that."""
+        settings.SAAS_KIT_EMAIL_MESSAGES = {"tests.digest": "nowhere.Digest"}
+
+        assert "digests" not in topics()
+
 
 @pytest.mark.postgresql
 @pytest.mark.django_db(transaction=True)

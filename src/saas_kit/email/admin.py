@@ -102,7 +102,7 @@ class OutboxMessageAdmin(MessagePreviewPages):
                 return gettext("(only the receiver may see this)")
             with translation.override(row.language):
                 return format_html(_PREFORMATTED, services.read_message(row).render_text())
-        except (LookupError, TypeError, ImproperlyConfigured, TemplateDoesNotExist) as error:
+        except (ImportError, LookupError, TypeError, ImproperlyConfigured, TemplateDoesNotExist) as error:
             return gettext("(this cannot be shown: %(error)s)") % {"error": error}
 
     @admin.action(description=_("Send again"), permissions=["send"])
@@ -128,7 +128,7 @@ class OutboxMessageAdmin(MessagePreviewPages):
         for row in queryset:
             try:
                 act(row)
-            except (SaasKitError, LookupError) as error:
+            except (SaasKitError, ImportError, LookupError) as error:
                 self.message_user(request, f"{row}: {error}", messages.ERROR)
             else:
                 self.log_change(request, row, str(told))
@@ -204,7 +204,7 @@ def _uuid_in(term: str) -> UUID | None:
 def _secrets_of(row: OutboxMessage) -> list[str]:
     try:
         return secret_fields(row.kind)
-    except LookupError:
+    except (ImportError, LookupError):
         return []
 
 

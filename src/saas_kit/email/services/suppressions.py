@@ -36,7 +36,15 @@ def lift_suppression(suppression: Suppression) -> None:
 
 def topics() -> list[str]:
     """Return the topics of all messages, which people can unsubscribe from."""
-    return sorted({message_class(kind).topic for kind in message_kinds()} - {""})
+    return sorted({topic_of(kind) for kind in message_kinds()} - {""})
+
+
+def topic_of(kind: str) -> str:
+    """Return the topic of a kind of message; empty where it has none, or where its class is gone."""
+    try:
+        return message_class(kind).topic
+    except (ImportError, LookupError):
+        return ""
 
 
 def unsubscribe_token(email: str, topic: str) -> str:

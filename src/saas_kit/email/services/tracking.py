@@ -16,10 +16,9 @@ from django.dispatch import Signal
 from saas_kit.core.addresses import normalize_email
 from saas_kit.core.events import send_on_commit
 from saas_kit.email import signals
-from saas_kit.email.messages import message_class
 from saas_kit.email.models import OutboxMessage, State, SuppressionReason
 from saas_kit.email.providers import Fact, ProviderEvent
-from saas_kit.email.services.suppressions import suppress, topics
+from saas_kit.email.services.suppressions import suppress, topic_of, topics
 
 _LONGEST_ERROR = 500
 # Every other state gives way to what is told. A receiver's server may take a message and send it back later, and
@@ -107,8 +106,5 @@ def _rank(state: str) -> int:
 
 def _topics_of(row: OutboxMessage) -> list[str]:
     """Return what the receiver of a message does not want: messages like it; of what people need, all others."""
-    try:
-        topic = message_class(row.kind).topic
-    except LookupError:
-        topic = ""
+    topic = topic_of(row.kind)
     return [topic] if topic else topics()
