@@ -650,6 +650,15 @@ class TestInviter:
 
         self._is_void(invitation, make_invited(invitation), token_of)
 
+    def test_may_not_invite_any_more_to_a_role_below_their_own(
+        self, admin, make_invitation, make_invited, token_of
+    ):
+        """A member holds more than a viewer, and invites nobody all the same."""
+        below = make_invitation(admin.organization, role="viewer", actor=admin.user)
+        services.change_role(admin, "member", actor=None)
+
+        self._is_void(below, make_invited(below), token_of)
+
     def test_may_invite_but_not_to_that_role(self, make_membership, make_invitation, make_invited, token_of):
         """An owner who becomes an admin cannot make owners any more, nor can what they had sent."""
         make_membership(role="owner")
@@ -1039,6 +1048,8 @@ class TestAdmin:
         admin = make_membership(role="admin")
         invitation = make_invitation(admin.organization, actor=admin.user, message="Hello")
         token, digest = token_of(invitation), InvitationToken.objects.get().token_hash
+        choice = reverse("admin:saas_kit_tenancy_choose_organization")
+        admin_client.post(choice, {"organization": str(admin.organization_id)})
 
         for address in (
             reverse("admin:saas_kit_tenancy_invitation_changelist"),
