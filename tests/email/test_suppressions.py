@@ -15,7 +15,7 @@ from saas_kit.email.services import (
     suppress,
     topics,
 )
-from tests.email.messages import Digest, Notice
+from tests.email.messages import Digest, Key, Notice
 
 pytestmark = pytest.mark.django_db
 
@@ -37,6 +37,15 @@ class TestSuppress:
         suppress("ada@example.com", reason=SuppressionReason.STAFF)
 
         assert deliver(make_message(to="ada+x@example.com")).state == State.SENT
+
+    def test_secret_of_what_is_not_sent_is_removed(self, make_message, deliver):
+        """I81."""
+        row = make_message(Key(token="canary"))
+        assert row.secrets
+        suppress("ada@example.com", reason=SuppressionReason.STAFF)
+
+        assert deliver(row).state == State.SUPPRESSED
+        assert row.secrets == ""
 
     def test_topic_stops_no_other_messages(self, make_message, deliver):
         suppress("ada@example.com", reason=SuppressionReason.UNSUBSCRIBED, topic="digests")

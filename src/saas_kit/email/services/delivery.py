@@ -18,7 +18,7 @@ from typing import Any
 from uuid import UUID, uuid4, uuid5
 
 from django.db import transaction
-from django.db.models import Case, Exists, F, OuterRef, Q, Value, When
+from django.db.models import Case, Exists, F, OuterRef, Q, TextField, Value, When
 from django.db.models.functions import Now
 from django.utils import translation
 
@@ -77,11 +77,17 @@ def deliver_due(limit: int | None = None, *, only: UUID | None = None) -> int:
 def _take(due: OutboxQuerySet, wanted: int) -> list[OutboxMessage]:
     """Take messages that are due, and return them; those to suppressed addresses are done with already."""
     lease = uuid4()
-    state = Case(When(_is_suppressed(), then=Value(State.SUPPRESSED)), default=Value(State.SENDING))
+    stopped = _is_suppressed()
+    state = Case(When(stopped, then=Value(State.SUPPRESSED)), default=Value(State.SENDING))
+    secrets = Case(When(stopped, then=Value("", TextField())), default=F("secrets"))
     with transaction.atomic():
         free = due.order_by("due_at").select_for_update(skip_locked=True)
         OutboxMessage.objects.filter(pk__in=free.values("pk")[:wanted]).update(
-            state=state, lease=lease, due_at=Now() + EmailSettings.LEASE, updated_at=Now()
+            state=state,
+            secrets=secrets,
+            lease=lease,
+            due_at=Now() + EmailSettings.LEASE,
+            updated_at=Now(),
         )
     taken = OutboxMessage.objects.filter(lease=lease, state__in=[State.SENDING, State.SUPPRESSED])
     return list(taken.order_by("id"))
