@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
 from importlib.util import find_spec
 
 import pytest
@@ -243,7 +242,7 @@ class TestStates:
         "values",
         [
             {"Metadata": {}},
-            {"Metadata": {"outbox": str(uuid.uuid4())}},
+            {"Metadata": {"outbox": "0c9b6915-656b-4a8b-a326-efc3972cff56"}},
             {"Metadata": {"outbox": "not an id"}},
             {"Metadata": {"outbox": 7}},
             {"Metadata": None},
