@@ -19,7 +19,7 @@ UTC_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?Z")
 def _times(value: Any) -> Iterator[tuple[str, Any]]:
     if isinstance(value, dict):
         for name, item in value.items():
-            if name.endswith("_at"):
+            if name.endswith("_at") and item is not None:
                 yield name, item
             yield from _times(item)
     elif isinstance(value, list):
