@@ -439,11 +439,13 @@ WITHOUT_WRITES = {
     "auth.check_registration",
     "auth.welcome",
     "tenancy.is_shared",
+    "users.forget_invitations",
     *(
         f"tenancy.{each}"
         for each in (
             *("check_invitation", "find_invitation", "find_offer"),
             *("invite", "resend_invitation", "remind_invitations", "revoke_invitation", "decline_invitation"),
+            *("delete_invitation", "forget_person"),
             *("claim_domain", "change_domain", "verify_domain", "delete_domain"),
         )
     ),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 from uuid import UUID
 
@@ -35,7 +35,35 @@ def record(
         account_id: The customer that it concerns; read off the target where it is left out.
         changes: What changed, as JSON: usually ``{field: [before, after]}``. Never a secret.
     """
-    return Event.objects.create(
+    event = _event(
+        action,
+        target=target,
+        actor=actor,
+        organization_id=organization_id,
+        account_id=account_id,
+        changes=changes,
+    )
+    event.save(force_insert=True)
+    return event
+
+
+def record_each(
+    action: str, targets: Iterable[models.Model], *, actor: AbstractBaseUser | None
+) -> list[Event]:
+    """Add an event for each of some objects that the same happened to, as ``record()`` does, in one statement."""
+    return Event.objects.bulk_create([_event(action, target=each, actor=actor) for each in targets])
+
+
+def _event(
+    action: str,
+    *,
+    target: models.Model,
+    actor: AbstractBaseUser | None,
+    organization_id: UUID | None = None,
+    account_id: UUID | None = None,
+    changes: Mapping[str, Any] | None = None,
+) -> Event:
+    return Event(
         action=action,
         actor=actor if actor is not None and actor.pk is not None else None,
         actor_label="" if actor is None else actor.get_username()[:254],

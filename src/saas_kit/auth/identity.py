@@ -72,8 +72,12 @@ def find_user(email: str | None, username: str | None) -> Any:
 
 def has_verified_email(user: AbstractBaseUser) -> bool:
     """Tell whether a person proved that their present address is theirs."""
-    email = normalize_email(getattr(user, email_field()) or "")
-    return any(verified == email for (verified,) in caller.get_part(user, VERIFIED_EMAILS_PART))
+    return normalize_email(getattr(user, email_field()) or "") in proved_addresses(user)
+
+
+def proved_addresses(user: AbstractBaseUser) -> frozenset[str]:
+    """Return the addresses, normalized, of which a person proved that they are theirs."""
+    return frozenset(address for (address,) in caller.get_part(user, VERIFIED_EMAILS_PART))
 
 
 def has_mfa(user: AbstractBaseUser) -> bool:

@@ -19,9 +19,10 @@ class UsersConfig(KitAppConfig):
         if not checks.check_apps_below():  # else a check says what is missing
             from saas_kit.auth.services import register_erasure_step
             from saas_kit.users.export import register_sections
-            from saas_kit.users.services import leave_everything
+            from saas_kit.users.services import forget_invitations, leave_everything
 
             register_erasure_step("memberships", leave_everything)
+            register_erasure_step("invitations", forget_invitations)
             register_sections()
         for check in checks.ALL:
             register(check, Tags.compatibility)

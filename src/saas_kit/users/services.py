@@ -17,7 +17,7 @@ from django.utils import timezone
 from django.views.decorators.debug import sensitive_variables
 
 from saas_kit.auth.conf import AuthSettings
-from saas_kit.auth.identity import email_field, registered_at_field
+from saas_kit.auth.identity import email_field, proved_addresses, registered_at_field
 from saas_kit.auth.models import Session
 from saas_kit.auth.services import (
     Tokens,
@@ -38,6 +38,7 @@ from saas_kit.tenancy.services import (
     create_organization,
     delete_account,
     end_memberships,
+    forget_person,
     introduce_member,
     is_shared,
     join_by_domain,
@@ -211,6 +212,15 @@ def leave_everything(user: AbstractBaseUser, email: str) -> None:
         LastOwner: The person is the only owner of something that others share.
     """
     end_memberships(user, actor=None)
+
+
+def forget_invitations(user: AbstractBaseUser, email: str) -> None:
+    """
+    Remove the invitations to somebody, and that organizations removed them, as a step of their erasure.
+
+    What invites to an address that they did not prove stays, as it may be somebody else's.
+    """
+    forget_person(user, addresses=proved_addresses(user))
 
 
 def _is_signing_up(user: Any) -> bool:

@@ -15,7 +15,18 @@ from django.utils import timezone
 
 from saas_kit.auth import services
 from saas_kit.auth.models import Erasure
-from saas_kit.tenancy.models import Account, AccountMembership, Membership
+from saas_kit.email.models import OutboxMessage
+from saas_kit.tenancy import unscoped
+from saas_kit.tenancy.exceptions import InvitationRevoked
+from saas_kit.tenancy.models import Account, AccountMembership, Invitation, Membership, RemovedMember
+from saas_kit.tenancy.services import (
+    accept_invitation,
+    decline_invitation,
+    delete_organization,
+    find_invitation,
+    remove_member,
+    revoke_invitation,
+)
 from tests.api_fixtures import ApiClient
 
 PASSWORD = "a long enough password"
@@ -261,3 +272,141 @@ class TestGrace:
         count(alone)
 
         assert count(shared) == count(alone)
+
+
+CANARY = "canary-7f3a"
+
+
+def _tables_with(text: str) -> set[str]:
+    found = set()
+    with unscoped(reason="looking for somebody in every table"), connection.cursor() as cursor:
+        for table in connection.introspection.table_names(cursor):
+            cursor.execute(f"SELECT * FROM {connection.ops.quote_name(table)}")
+            if any(text in str(value) for row in cursor.fetchall() for value in row):
+                found.add(table)
+    return found
+
+
+def _invited() -> list[str]:
+    with unscoped(reason="reading what is left"):
+        return sorted(Invitation.objects.values_list("email", flat=True))
+
+
+class TestInvitations:
+    @pytest.fixture
+    def invited(self, make_user: Any, make_invitation: Any, make_organization: Any) -> Any:
+        """Somebody who was invited, with every outcome, to organizations of which one is deleted."""
+        person = make_user(f"{CANARY}@example.com", password=PASSWORD)
+        services.mark_verified(person)
+        accepted, declined, revoked, _ = (make_invitation(email=person.email) for _ in range(4))
+        accept_invitation(accepted, person)
+        decline_invitation(declined, person)
+        revoke_invitation(revoked, actor=None)
+        with time_machine.travel(timezone.now() - timedelta(days=30), tick=False):
+            make_invitation(email=person.email)
+        gone = make_organization()
+        make_invitation(gone, person.email)
+        delete_organization(gone, actor=None)
+        assert len(_invited()) == 6
+        return person
+
+    def test_i102_whom_they_were_invited_by_forgets_them(self, invited: Any, make_invitation: Any) -> None:
+        """I102: nothing but the audit log, and mail about them to others, has their address; others' stay."""
+        make_invitation(email="other@example.com")
+        assert {"saas_kit_tenancy_invitation", "saas_kit_email_outboxmessage"} <= _tables_with(CANARY)
+
+        services.erase_user(invited, actor=None)
+
+        assert _tables_with(CANARY) <= {"saas_kit_audit_event", "saas_kit_email_outboxmessage"}
+        assert not OutboxMessage.objects.filter(recipient__contains=CANARY).exists()
+        assert _invited() == ["other@example.com"]
+
+    def test_asking_removes_none_yet(self, invited: Any) -> None:
+        """What will happen is tried and undone: until it is due they can be answered, and nothing is recorded."""
+        services.request_erasure(invited, actor=invited)
+
+        assert _invited() == [invited.email] * 6
+
+    def test_the_record_names_nobody(self, invited: Any, events: Callable[..., list[Any]]) -> None:
+        """Each organization finds in its audit log that the invitation went, and not whom it was for."""
+        with unscoped(reason="reading what there is"):
+            places = set(Invitation.objects.values_list("organization_id", flat=True))
+        before = len(events())
+
+        services.erase_user(invited, actor=None)
+
+        deleted = events("invitation.deleted")
+        assert {each.organization_id for each in deleted} == places
+        assert {each.actor_id for each in deleted} == {None}
+        assert not [each for each in events()[before:] if CANARY in f"{each.target_label}{each.changes}"]
+
+    def test_what_was_accepted_by_a_former_address_goes_too(
+        self, invited: Any, fresh: Callable[[Any], Any]
+    ) -> None:
+        """It is theirs as well; what was only sent there is left, as the address may be somebody else's by now."""
+        person = fresh(invited)
+        services.change_email(person, f"new-{CANARY}@example.org", actor=person)
+
+        services.erase_user(person, actor=None)
+
+        with unscoped(reason="reading what is left"):
+            assert not Invitation.objects.filter(status="accepted").exists()
+
+    def test_whoever_never_proved_an_address_takes_nothing_from_its_owner(
+        self, make_user: Any, make_invitation: Any
+    ) -> None:
+        """Anybody can register with anybody's address: what is sent there stays, but for somebody who proved it."""
+        impostor = make_user("owner@example.com")
+        make_invitation(email="owner@example.com")
+        services.erase_user(impostor, actor=None)
+        assert _invited() == ["owner@example.com"]
+
+        owner = make_user("owner@example.com")
+        services.mark_verified(owner)
+        services.erase_user(owner, actor=None)
+        assert _invited() == []
+
+    def test_what_they_sent_is_void(
+        self, make_organization: Any, make_membership: Any, make_invitation: Any, token_of: Any
+    ) -> None:
+        """The link is of no use any more; a colleague's still is."""
+        organization = make_organization()
+        leaving, staying = (make_membership(organization, role="admin").user for _ in range(2))
+        void, good = (make_invitation(organization, actor=each) for each in (leaving, staying))
+        tokens = token_of(void), token_of(good)
+        assert find_invitation(tokens[0]) == void
+
+        services.erase_user(leaving, actor=None)
+
+        with pytest.raises(InvitationRevoked):
+            find_invitation(tokens[0])
+        assert find_invitation(tokens[1]) == good
+
+    def test_that_they_were_removed_is_forgotten(self, make_organization: Any, make_membership: Any) -> None:
+        """And not of anybody else."""
+        organization = make_organization()
+        people = [make_membership(organization).user for _ in range(2)]
+        with unscoped(reason="removing members"):
+            for membership in Membership.objects.filter(user__in=people):
+                remove_member(membership, actor=None)
+
+        services.erase_user(people[0], actor=None)
+
+        with unscoped(reason="reading what is left"):
+            assert [each.user for each in RemovedMember.objects.select_related("user")] == [people[1]]
+
+    def test_statements_do_not_grow_with_invitations(self, make_user: Any, make_invitation: Any) -> None:
+        """As many for ten as for one."""
+
+        def count(invitations: int) -> int:
+            person = make_user()
+            services.mark_verified(person)
+            for _ in range(invitations):
+                make_invitation(email=person.email)
+            with CaptureQueriesContext(connection) as queries:
+                services.request_erasure(person, actor=person)
+                services.erase_user(person, actor=None)
+            return len(queries)
+
+        count(1)
+        assert count(10) == count(1)

@@ -4,22 +4,32 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
+import time_machine
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 
 from saas_kit.auth import services
 from saas_kit.auth.models import Session
 from saas_kit.teams.services import add_team_member
 from saas_kit.tenancy import scope
-from saas_kit.tenancy.services import delete_organization
+from saas_kit.tenancy.models import InvitationToken
+from saas_kit.tenancy.services import (
+    accept_invitation,
+    decline_invitation,
+    delete_organization,
+    remove_member,
+)
 from tests.api_fixtures import ApiClient, World
 
 SECTIONS = {
     *("profile", "addresses", "sessions", "one_time_tokens", "second_factors", "social_accounts", "erasure"),
     *("events", "memberships", "account_memberships", "team_memberships"),
+    *("invitations", "sent_invitations", "removals"),
 }
 
 
@@ -94,6 +104,80 @@ def test_i13_nothing_of_anybody_else_is_in_it(
     assert not [each for each in (*others, stranger.email, "of the stranger", "canary") if each in text]
 
 
+def test_has_what_they_were_invited_to_and_what_they_answered(
+    export: Callable[[Any], dict[str, Any]], make_user: Any, make_invitation: Any
+) -> None:
+    """I13: once they proved the address, which anybody could have registered with."""
+    person = make_user("ann@example.com")
+    open_, declined = (make_invitation(email="ann@example.com", message="Do come.") for _ in range(2))
+    make_invitation(email="somebody.else@example.com")
+    with time_machine.travel(timezone.now() - timedelta(days=30), tick=False):
+        expired = make_invitation(email="ann@example.com")
+    assert export(person)["invitations"] == []
+
+    services.mark_verified(person)
+    decline_invitation(declined, person)
+    found = {each["id"]: each for each in export(person)["invitations"]}
+
+    assert {key: each["status"] for key, each in found.items()} == {
+        str(open_.pk): "pending",
+        str(declined.pk): "declined",
+        str(expired.pk): "expired",
+    }
+    invited = found[str(open_.pk)]
+    organization = open_.organization
+    assert (invited["organization"], invited["name"]) == (str(organization.pk), organization.name)
+    assert (invited["role"], invited["message"]) == ("member", "Do come.")
+    delete_organization(organization, actor=None)  # I96
+    assert str(open_.pk) not in {each["id"] for each in export(person)["invitations"]}
+
+
+def test_has_what_they_accepted_by_a_former_address(
+    export: Callable[[Any], dict[str, Any]], make_user: Any, make_invitation: Any
+) -> None:
+    """What was sent to that address and not accepted may be somebody else's by now."""
+    person = make_user("ann@example.com")
+    services.mark_verified(person)
+    accepted, _ = (make_invitation(email="ann@example.com") for _ in range(2))
+    accept_invitation(accepted, person)
+
+    services.change_email(person, "ann@example.org", actor=person)
+
+    assert [each["id"] for each in export(person)["invitations"]] == [str(accepted.pk)]
+
+
+def test_i13_what_they_sent_is_in_it_without_the_people_and_the_tokens(
+    export: Callable[[Any], dict[str, Any]], make_membership: Any, make_invitation: Any, token_of: Any
+) -> None:
+    """I13: an address is its owner's; a colleague's invitations are the colleague's."""
+    membership = make_membership(role="admin")
+    organization = membership.organization
+    sent = make_invitation(organization, "bob@example.com", actor=membership.user, message="Do come.")
+    make_invitation(organization)
+    token = token_of(sent)
+
+    sections = export(membership.user)
+
+    (found,) = sections["sent_invitations"]
+    assert (found["id"], found["organization"]) == (str(sent.pk), str(organization.pk))
+    assert (found["role"], found["message"], found["status"]) == ("member", "Do come.", "pending")
+    with scope(organization):
+        hashes = list(InvitationToken.objects.values_list("token_hash", flat=True))
+    text = json.dumps(sections)
+    assert not [each for each in ("bob@example.com", token, *hashes) if each in text]
+
+
+def test_has_who_removed_them(export: Callable[[Any], dict[str, Any]], make_membership: Any) -> None:
+    membership, other = make_membership(), make_membership()
+    person, organization = membership.user, membership.organization
+    assert export(person)["removals"] == []
+
+    remove_member(membership, actor=None)
+
+    assert [each["organization"] for each in export(person)["removals"]] == [str(organization.pk)]
+    assert export(other.user)["removals"] == []
+
+
 def test_no_secret_is_in_it(client_for: Callable[..., ApiClient], make_user: Any) -> None:
     """Neither the password's hash, nor tokens, nor what they are checked by."""
     person = make_user(password="a long enough password")
@@ -144,10 +228,15 @@ def test_is_limited(client_for: Callable[..., ApiClient], make_user: Any) -> Non
 
 
 def test_statements_do_not_grow_with_the_rows(
-    client_for: Callable[..., ApiClient], make_user: Any, make_membership: Any, make_account_membership: Any
+    client_for: Callable[..., ApiClient],
+    make_user: Any,
+    make_membership: Any,
+    make_account_membership: Any,
+    make_invitation: Any,
 ) -> None:
     """As many with one row of each kind as with ten."""
     person = make_user()
+    services.mark_verified(person)
     client = client_for(person)
 
     def count() -> int:
@@ -161,6 +250,8 @@ def test_statements_do_not_grow_with_the_rows(
     for _ in range(10):
         make_membership(user=person)
         make_account_membership(user=person)
+        make_invitation(email=person.email)
+        make_invitation(make_membership(user=person, role="admin").organization, actor=person)
         services.open_session(person)
 
     assert count() == before

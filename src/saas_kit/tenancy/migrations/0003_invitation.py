@@ -144,9 +144,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name="invitation",
-            index=models.Index(
-                condition=models.Q(("status", "pending")), fields=["email"], name="saas_kit_tenancy_invited"
-            ),
+            index=models.Index(fields=["email"], name="saas_kit_tenancy_invited"),
         ),
         migrations.AddIndex(
             model_name="invitation",

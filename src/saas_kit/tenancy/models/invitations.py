@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Self
 
 from django.conf import settings
+from django.contrib.auth.base_user import AbstractBaseUser
 from django.db import models
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
@@ -52,6 +54,10 @@ class InvitationQuerySet(OrganizationOwnedQuerySet):
     def to_address(self, email: str) -> Self:
         """Keep those to an address, however it is written."""
         return self.filter(email=normalize_email(email))
+
+    def received_by(self, user: AbstractBaseUser, addresses: Iterable[str]) -> Self:
+        """Keep those to somebody, who proved some addresses, and may have had another when they accepted one."""
+        return self.filter(models.Q(email__in=addresses) | models.Q(accepted_by=user))
 
     def with_delivery(self) -> Self:
         """Add ``mail_state``, the state of the last message about it in the outbox."""
@@ -128,11 +134,7 @@ class Invitation(OrganizationOwned):
         indexes = (
             models.Index(fields=["organization", "-id"], name="saas_kit_tenancy_invitations"),
             # somebody's own, across all organizations
-            models.Index(
-                fields=["email"],
-                condition=models.Q(status=InvitationStatus.PENDING),
-                name="saas_kit_tenancy_invited",
-            ),
+            models.Index(fields=["email"], name="saas_kit_tenancy_invited"),
             # who is to be reminded
             models.Index(
                 fields=["expires_at"],

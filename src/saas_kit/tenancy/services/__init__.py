@@ -26,6 +26,7 @@ from saas_kit.tenancy.services.domains import (
     delete_domain,
     verify_domain,
 )
+from saas_kit.tenancy.services.erasure import forget_person
 from saas_kit.tenancy.services.invitations import (
     MAX_TEAMS,
     delete_invitation,
@@ -77,6 +78,7 @@ __all__ = [
     "end_memberships",
     "find_invitation",
     "find_offer",
+    "forget_person",
     "introduce_member",
     "invite",
     "is_shared",
