@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import email.policy
+import re
 import smtplib
 from contextlib import suppress
 from email.headerregistry import HeaderRegistry, UnstructuredHeader
@@ -25,6 +26,19 @@ from saas_kit.email.providers import (
 )
 
 _FIRST_PERMANENT = 500  # RFC 5321, section 4.2.1
+_OF_THE_ACCOUNT = {530, 534, 535, 538}  # RFC 4954, section 6
+# What a code says where nothing says more (RFC 5321, sections 4.2.2 and 4.3.2): of the mailbox, and of the content.
+# 552 of a recipient is to be taken for 452 (section 4.5.3.1.10); 550 after the content is for policy.
+_FINAL_FOR_RECIPIENT = {550, 551, 553}
+_FINAL_FOR_CONTENT = {552, 554}
+_ENHANCED_CODE = re.compile(rb"([245])\.(\d{1,3})\.(\d{1,3})\b")
+# RFC 3463, and what IANA has registered since. Numbers that are not registered have other meanings, such as 5.1.90 of
+# Exchange for a limit of the sender; 5.1.7 and 5.1.8 are about the sender's address.
+_FINAL_DETAILS = {
+    b"1": {b"0", b"1", b"2", b"3", b"4", b"6", b"9", b"10"},
+    b"2": {b"1", b"2"},
+}
+_NOTHING_MORE, _CONTENT = b"0", b"6"
 
 
 class _LinkHeader(UnstructuredHeader):
@@ -103,12 +117,13 @@ def is_permanent(error: Exception) -> bool:
     """
     Tell whether a message was refused for what it is, so that trying again is of no use.
 
-    What is wrong with the sender, the credentials or the templates is not of the message, and may be mended.
+    What is wrong with the sender, the credentials, the relay, the rate or the templates is not of the message, and may
+    be mended. A server tells it apart by its enhanced status code (RFC 3463).
     """
     if isinstance(error, smtplib.SMTPRecipientsRefused):
-        return all(code >= _FIRST_PERMANENT for code, _ in error.recipients.values())
+        return all(_is_final(*answer, _FINAL_FOR_RECIPIENT) for answer in error.recipients.values())
     if isinstance(error, smtplib.SMTPDataError):
-        return error.smtp_code >= _FIRST_PERMANENT
+        return _is_final(error.smtp_code, error.smtp_error, _FINAL_FOR_CONTENT)
     if isinstance(error, API_ERRORS):
         return is_fault_of_message(error)
     return isinstance(error, (ValueError, *REFUSALS))  # the former is a header that no message can have
@@ -119,6 +134,21 @@ def timeout_of_mailer() -> float | None:
     mailer = _default_backend()
     timeout: float | None = getattr(mailer, "timeout", 0)  # what has none has no server
     return timeout
+
+
+def _is_final(code: int, text: bytes | str, final_codes: set[int]) -> bool:
+    """Tell whether an answer is about the address or the content, by its enhanced code, or else by its code."""
+    if code < _FIRST_PERMANENT or code in _OF_THE_ACCOUNT:
+        return False
+    found = _ENHANCED_CODE.match(text if isinstance(text, bytes) else text.encode(errors="replace"))
+    if found is None:
+        return code in final_codes
+    kind, subject, detail = found.groups()
+    if kind != b"5":
+        return False
+    if subject == _NOTHING_MORE:
+        return code in final_codes
+    return subject == _CONTENT or detail in _FINAL_DETAILS.get(subject, ())
 
 
 def _is_of_no_use_now(error: Exception) -> bool:
