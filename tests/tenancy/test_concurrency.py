@@ -34,6 +34,33 @@ def _rounds():
         yield number
 
 
+@pytest.fixture
+def overtake(wait_for_a_waiter):
+    """Return a function that holds a row, acts once something else waits for it, and returns what that came to."""
+
+    def run(held, act, waiting):
+        outcome = []
+
+        def wait():
+            try:
+                outcome.append(waiting())
+            except Exception as error:  # noqa: BLE001 - it is the outcome
+                outcome.append(error)
+            finally:
+                connections.close_all()
+
+        thread = Thread(target=wait, daemon=True)
+        with transaction.atomic():
+            type(held).objects.select_for_update().get(pk=held.pk)
+            thread.start()
+            wait_for_a_waiter()
+            act()
+        thread.join(30)
+        return outcome[0]
+
+    return run
+
+
 class TestLastOwner:
     def test_two_owners_demote_each_other(self, race, make_membership, fresh):
         """I30: of two owners who demote each other at the same moment exactly one does."""
@@ -114,31 +141,63 @@ class TestLastOwner:
         assert _count(outcomes, Account) == 1, outcomes
         assert owner.account.memberships.owners().count() == 1
 
-    def test_role_is_read_under_the_lock(self, make_membership, fresh, wait_for_a_waiter):
+    def test_role_is_read_under_the_lock(self, make_membership, fresh, overtake):
         """I30: somebody who is made the only owner while their leaving waits does not leave."""
         owner = make_membership(role="owner")
         member = make_membership(owner.organization)
-        outcome = []
 
-        def leave():
-            try:
-                outcome.append(services.end_memberships(fresh(member.user), actor=None))
-            except SaasKitError as error:
-                outcome.append(error)
-            finally:
-                connections.close_all()
-
-        with transaction.atomic():
-            Organization.objects.select_for_update().get(pk=owner.organization_id)
-            leaving = Thread(target=leave, daemon=True)
-            leaving.start()
-            wait_for_a_waiter()
+        def hand_over():
             services.change_role(member, "owner", actor=None)
             services.change_role(owner, "member", actor=None)
-        leaving.join(30)
 
-        assert isinstance(outcome[0], LastOwner), outcome
+        outcome = overtake(
+            owner.organization, hand_over, partial(services.end_memberships, fresh(member.user), actor=None)
+        )
+
+        assert isinstance(outcome, LastOwner), outcome
         assert fresh(member).is_owner
+
+
+class TestLeaving:
+    """What ends, or is deleted, while the leaving of somebody waits for it does not stop them from leaving the rest."""
+
+    @pytest.mark.parametrize("ends_by", ["removal", "deletion"])
+    def test_of_an_organization(self, make_membership, fresh, overtake, events, ends_by):
+        membership = make_membership()
+        other = make_membership(user=membership.user)
+        first = min(membership, other, key=lambda each: each.organization_id)
+        end = {
+            "removal": partial(services.remove_member, first, actor=None),
+            "deletion": partial(services.delete_organization, first.organization, actor=None),
+        }[ends_by]
+
+        outcome = overtake(
+            first.organization, end, partial(services.end_memberships, fresh(first.user), actor=None)
+        )
+
+        assert outcome is None
+        left = Membership.objects.filter(user=first.user, organization__deleted_at__isnull=True)
+        assert not left.exists()
+        assert len(events("member.removed")) == (2 if ends_by == "removal" else 1)
+
+    @pytest.mark.parametrize("ends_by", ["removal", "deletion"])
+    def test_of_an_account(self, make_account_membership, fresh, overtake, events, ends_by):
+        membership = make_account_membership()
+        other = make_account_membership(user=membership.user)
+        first = min(membership, other, key=lambda each: each.account_id)
+        end = {
+            "removal": partial(services.remove_account_member, first, actor=None),
+            "deletion": partial(services.delete_account, first.account, actor=None),
+        }[ends_by]
+
+        outcome = overtake(
+            first.account, end, partial(services.end_memberships, fresh(first.user), actor=None)
+        )
+
+        assert outcome is None
+        left = AccountMembership.objects.filter(user=first.user, account__deleted_at__isnull=True)
+        assert not left.exists()
+        assert len(events("account_member.removed")) == (2 if ends_by == "removal" else 1)
 
 
 class TestMembers:

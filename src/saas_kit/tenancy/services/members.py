@@ -225,8 +225,11 @@ def end_memberships(user: AbstractBaseUser, *, actor: AbstractBaseUser | None) -
     """
     own = AccountMembership.objects.filter(user=user, account__deleted_at__isnull=True).order_by("account")
     for found in own.select_related("account"):
-        account = lock_account(found.account)
-        account_membership = _reread(found)  # another role may have been given before the lock was had
+        try:
+            account = lock_account(found.account)
+            account_membership = _reread(found)  # another role may have been given before the lock was had
+        except NotFound:
+            continue  # or it ended
         if not account_membership.is_owner:
             _end(account_membership, actor)
         elif is_shared(account, user):
@@ -241,8 +244,11 @@ def end_memberships(user: AbstractBaseUser, *, actor: AbstractBaseUser | None) -
 
 
 def _leave(found: Membership, actor: AbstractBaseUser | None) -> None:
-    organization = lock_organization(found.organization)
-    membership = _reread(found)
+    try:
+        organization = lock_organization(found.organization)
+        membership = _reread(found)
+    except NotFound:
+        return  # it ended before the lock was had
     others = Membership.objects.in_organization(organization)
     if membership.is_owner and others.exclude(pk=membership.pk).exists():
         _keep_an_owner(membership, others)
