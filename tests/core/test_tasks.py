@@ -14,10 +14,11 @@ from importlib.util import find_spec
 import django
 import pytest
 from celery import Celery
+from celery.exceptions import SoftTimeLimitExceeded
 from django.core import checks, mail
 
 from saas_kit.core import tasks
-from saas_kit.core.tasks import hand_over
+from saas_kit.core.tasks import background_task, hand_over
 from saas_kit.email.models import OutboxMessage, State
 from saas_kit.email.services import deliver_due
 from tests.plugin import ROOT
@@ -51,6 +52,11 @@ send(ExistingAccount(), to="ada@example.com")
 """
 
 app = Celery("tests", set_as_current=False)
+
+
+@background_task
+def run_out_of_time() -> None:
+    raise SoftTimeLimitExceeded
 
 
 @pytest.fixture(autouse=True)
@@ -125,6 +131,13 @@ class TestWithoutQueue:
         hand_over(path)
 
         assert f"{path} failed, and waits for its schedule." in caplog.text
+
+    def test_time_that_is_over_for_a_worker_is_no_failure(self, caplog):
+        """Celery's soft time limit ends the work that it was done in, too."""
+        with pytest.raises(SoftTimeLimitExceeded):
+            hand_over(f"{__name__}.run_out_of_time")
+
+        assert not caplog.text
 
 
 @pytest.mark.hosts("full")

@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
+import copy
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
+from pathlib import Path
 from typing import Any, ClassVar
 from uuid import uuid4
 
 import django
 import pytest
 import time_machine
+from billiard.exceptions import SoftTimeLimitExceeded
+from django.core.mail.backends.base import BaseEmailBackend
 from django.db import connection
 from django.db.models.functions import Now
 from django.template import TemplateSyntaxError
 from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
 from django.utils import timezone
 
+from saas_kit.auth.messages import ResetPassword
 from saas_kit.email.messages import Message
 from saas_kit.email.models import OutboxMessage, State, Suppression, SuppressionReason
 from saas_kit.email.services import cancel_messages, deliver_due
@@ -157,6 +163,18 @@ class TestRefusal:
 
         assert deliver(row).due_at - timezone.now() < timedelta(hours=7.5)
 
+    @pytest.mark.parametrize("attempts", [60, 30_000])
+    def test_after_any_number_of_attempts(self, sink, make_message, deliver, settings, attempts):
+        settings.SAAS_KIT_EMAIL_MAX_ATTEMPTS = 32_767
+        sink.sender_answer = "451 4.3.0 Not now"
+        row = make_message()
+        OutboxMessage.objects.update(attempts=attempts)
+
+        row = deliver(row)
+
+        assert (row.state, row.attempts) == (State.QUEUED, attempts + 1)
+        assert timedelta(hours=4) < row.due_at - timezone.now() < timedelta(hours=7.5)
+
 
 def refuse(sink: SmtpSink, at: str, answer: str) -> None:
     sink.sender_answer = answer if at == "sender" else ""
@@ -255,6 +273,41 @@ class TestGivingUp:
         assert states(row, other) == [State.DEAD, State.SENT]
         assert len(given_up) == 1
 
+    def test_time_that_is_over_for_a_worker(self, make_message, during):
+        """I81: Celery's soft time limit is no failure of the message, which nobody knows to be sent or not."""
+        during.append(run_out_of_time)
+        row, other = make_message(Eventful()), make_message()
+
+        with pytest.raises(SoftTimeLimitExceeded):
+            deliver_due()
+
+        assert states(row, other) == [State.SENDING, State.SENDING]
+        assert (row.attempts, row.last_error, other.attempts) == (1, "", 0)
+        assert deliver_due() == 0
+
+    def test_time_that_is_over_while_the_server_answers(self, make_message, use_backend):
+        """The same where it has perhaps taken it."""
+        use_backend("tests.email.test_delivery.Slow")
+        row, other = make_message(), make_message()
+
+        with pytest.raises(SoftTimeLimitExceeded):
+            deliver_due()
+
+        assert states(row, other) == [State.SENDING, State.SENDING]
+        assert deliver_due() == 0
+
+
+class Slow(BaseEmailBackend):
+    """One that is waiting for its server when the worker's time is over."""
+
+    def send_messages(self, email_messages: Any) -> int:
+        run_out_of_time()
+        return 0
+
+
+def run_out_of_time() -> None:
+    raise SoftTimeLimitExceeded
+
 
 def end_process() -> None:
     raise SystemExit
@@ -310,6 +363,18 @@ class TestLease:
 
         assert deliver_due() == 1
         assert other.message_id not in sink.message_ids
+
+    def test_it_is_renewed_at_each_turn(self, sink, make_message, during, settings):
+        """However long the others took that were taken along with it, each has the whole lease for itself."""
+        settings.SAAS_KIT_EMAIL_LEASE = timedelta(minutes=5)
+        first, second = make_message(Eventful()), make_message(Eventful())
+        due: list[int] = []
+        during.append(lambda: due.append(OutboxMessage.objects.due().count()))
+        during.append(lambda: make_due(second) if len(due) == 1 else None)  # the first took nearly as long
+
+        assert deliver_due() == 2
+        assert due == [0, 0]
+        assert states(first, second) == [State.SENT, State.SENT]
 
     def test_what_providers_said_meanwhile_stays(self, sink, make_message, deliver, during):
         row = make_message(Eventful())
@@ -380,7 +445,7 @@ class TestWhatCannotBeRendered:
 
         assert deliver_due() == 2
         assert states(row, other) == [State.QUEUED, State.SENT]
-        assert row.last_error == "TemplateSyntaxError: no such tag"
+        assert row.last_error == "TemplateSyntaxError"
 
         during.clear()
         make_due(row)
@@ -471,6 +536,61 @@ class TestSecrets:
         ]  # which is the server's
         assert "canary-3f9a" not in "".join(lines)
         assert sink.taken[0].message.get_content() == "canary-3f9a\n"
+
+    @pytest.mark.hosts("full")
+    def test_template_that_fails_shows_no_values(
+        self, make_message, deliver, templates, caplog, admin_client
+    ):
+        """I81: Django's error of a variable that is not there has all that are."""
+        templates("saas_kit_auth/email/reset_password.txt", "{{ link|default:nothing_here }}")
+
+        row = deliver(make_message(ResetPassword(token="canary-3f9a", link="https://app/#token=canary-3f9a")))
+
+        assert (row.state, row.last_error) == (State.QUEUED, "VariableDoesNotExist")
+        assert "VariableDoesNotExist" in caplog.text
+        assert "canary-3f9a" not in caplog.text
+        session = admin_client.session
+        session["saas_kit_tenancy_admin_organization"] = "*"
+        session.save()
+        page = admin_client.get(reverse("admin:saas_kit_email_outboxmessage_changelist")).content.decode()
+        assert "VariableDoesNotExist" in page
+        assert "canary-3f9a" not in page
+
+    @pytest.mark.parametrize("secret", ["canary-3f9a", {"link": "https://app/#canary-3f9a", "at": [1, ""]}])
+    def test_answer_that_repeats_a_secret(self, sink, make_message, deliver, caplog, secret):
+        """I81: as that of a filter that shows what it dislikes."""
+        text = "https://app/#canary-3f9a" if isinstance(secret, dict) else secret
+        sink.data_answers = {ADA: f"451 4.7.1 Suspicious: {text} is not liked"}
+
+        row = deliver(make_message(Key(token=secret)))
+
+        assert row.state == State.QUEUED
+        assert row.last_error.startswith("SMTPDataError: (451, b'4.7.1 Suspicious: ")
+        assert row.last_error.endswith(" is not liked')")
+        lines = [each.getMessage() for each in caplog.records if each.name != "mail.log"]
+        assert "canary-3f9a" not in f"{row.last_error} {lines}"
+
+    def test_secret_is_not_cut_before_it_is_hidden(self, sink, make_message, deliver):
+        """I81: of a long answer, which is shortened, nothing is left of one at its end."""
+        sink.data_answers = {ADA: f"451 {'x' * 450} canary-{'3f9a' * 10}"}
+
+        row = deliver(make_message(Key(token=f"canary-{'3f9a' * 10}")))
+
+        assert "canary" not in row.last_error
+
+
+@pytest.fixture
+def templates(settings: Any, tmp_path: Path) -> Callable[[str, str], None]:
+    """Let a template of the host's take the place of another."""
+    found = copy.deepcopy(settings.TEMPLATES)
+    found[0]["DIRS"] = [str(tmp_path), *found[0].get("DIRS", [])]
+    settings.TEMPLATES = found
+
+    def write(name: str, text: str) -> None:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+
+    return write
 
 
 class TestSuppressed:

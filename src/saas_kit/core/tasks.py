@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import io
 import logging
+import sys
 import time
 from collections.abc import Callable
 from importlib.util import find_spec
@@ -77,10 +78,22 @@ def hand_over(path: str, *args: Any) -> None:
         else:
             _enqueue(CoreSettings.TASK_BACKEND, path, args)
         _failed_at = None
-    except Exception as error:  # noqa: BLE001 - each queue raises what its client raises
+    except Exception as error:  # each queue raises what its client raises
+        if asks_to_end(error):
+            raise
         _failed_at = time.monotonic()
         cause = f"{type(error).__name__}: {error}"
         logger.error("%s could not be handed over, and waits for its schedule: %s", path, cause)  # noqa: TRY400
+
+
+def asks_to_end(error: Exception) -> bool:
+    """
+    Tell whether an exception is no failure, but asks whoever works to end, as Celery's soft time limit does.
+
+    What goes on after failures has to let it pass.
+    """
+    billiard = sys.modules.get("billiard.exceptions")  # without it nobody can have raised it
+    return billiard is not None and isinstance(error, billiard.SoftTimeLimitExceeded)
 
 
 def run(path: str, *args: Any) -> None:
@@ -115,7 +128,9 @@ class _LogStream(io.TextIOBase):
 def _run_now(path: str, args: tuple[Any, ...]) -> None:
     try:
         run(path, *args)
-    except Exception:  # whatever it is, what the work follows from is done
+    except Exception as error:  # whatever it is, what the work follows from is done
+        if asks_to_end(error):
+            raise
         logger.exception("%s failed, and waits for its schedule.", path)
 
 

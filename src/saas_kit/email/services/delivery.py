@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 import logging
 import random
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 from uuid import UUID, uuid4, uuid5
@@ -24,6 +24,7 @@ from django.utils import translation
 
 from saas_kit.core.encryption import decrypt
 from saas_kit.core.exceptions import RateLimited, Unavailable
+from saas_kit.core.tasks import asks_to_end
 from saas_kit.email import signals
 from saas_kit.email.conf import EmailSettings
 from saas_kit.email.limits import count_message
@@ -40,6 +41,7 @@ logger = logging.getLogger("saas_kit.email")
 _TAKEN_AT_ONCE = 10
 _FIRST_PAUSE = timedelta(seconds=30)
 _LONGEST_PAUSE = timedelta(hours=6)
+_MOST_DOUBLINGS = 10  # the pause is the longest by then
 _LONGEST_ERROR = 500
 
 
@@ -134,14 +136,25 @@ def _attempt(row: OutboxMessage, mailer: Mailer) -> int:
         return 1
     row.attempts += 1
     try:
-        mail = _build(row)
-    except Exception as error:  # noqa: BLE001 - templates, classes and keys can be mended
-        _fail(row, error, for_good=False)
+        secrets = _secrets_of(row)
+    except Exception as error:  # noqa: BLE001 - keys can be mended
+        _fail(row, _in_words(error), for_good=False)
+        return 1
+    try:
+        mail = _build(row, secrets)
+    except Exception as error:
+        if asks_to_end(error):
+            raise
+        # templates and classes can be mended; what they raise may show all the values that they were given
+        _fail(row, type(error).__name__, for_good=False)
         return 1
     try:
         provider_id = mailer.send(mail, _label(row))
-    except Exception as error:  # noqa: BLE001 - whatever it is, it is written down, and tried again
-        _fail(row, error, for_good=mailer.is_reachable and is_permanent(error))
+    except Exception as error:
+        if asks_to_end(error):
+            raise
+        for_good = mailer.is_reachable and is_permanent(error)
+        _fail(row, _in_words(error, hidden=_texts_in(secrets)), for_good=for_good)
     else:
         _succeed(row, provider_id)
     return 1
@@ -153,8 +166,8 @@ def _label(row: OutboxMessage) -> Label:
     return Label(key=str(row.pk), kind=row.kind, idempotency_key=str(key))
 
 
-def _build(row: OutboxMessage) -> Mail:
-    message = read_message(row)
+def _build(row: OutboxMessage, secrets: Mapping[str, Any]) -> Mail:
+    message = from_json(row.kind, {**row.context, **secrets})
     headers = {"Message-ID": row.message_id, "Auto-Submitted": "auto-generated"}  # RFC 3834
     values = {}
     if message.topic and (link := unsubscribe_link(unsubscribe_token(row.recipient, message.topic))):
@@ -181,8 +194,30 @@ def read_message(row: OutboxMessage) -> Message:
         TypeError: Its class has a field that the row has no value for, as a secret that was removed.
         ImproperlyConfigured: Its secrets were encrypted with a key that is gone.
     """
-    secrets = json.loads(decrypt(row.secrets, purpose=SECRETS_PURPOSE)) if row.secrets else {}
-    return from_json(row.kind, row.context | secrets)
+    return from_json(row.kind, {**row.context, **_secrets_of(row)})
+
+
+def _secrets_of(row: OutboxMessage) -> Mapping[str, Any]:
+    secrets: Mapping[str, Any] = (
+        json.loads(decrypt(row.secrets, purpose=SECRETS_PURPOSE)) if row.secrets else {}
+    )
+    return secrets
+
+
+def _texts_in(value: Any) -> list[str]:
+    """Return the texts in what JSON can hold."""
+    if isinstance(value, str):
+        return [value] if value else []
+    within = value.values() if isinstance(value, Mapping) else value if isinstance(value, list) else ()
+    return [text for each in within for text in _texts_in(each)]
+
+
+def _in_words(error: Exception, *, hidden: Iterable[str] = ()) -> str:
+    """Return what an error says, without the texts that are to be hidden, of which a server may repeat some."""
+    words = f"{type(error).__name__}: {error}"
+    for text in sorted(hidden, key=len, reverse=True):  # a link has its token in it
+        words = words.replace(text, "…")
+    return words
 
 
 def _succeed(row: OutboxMessage, provider_id: str) -> None:
@@ -204,9 +239,9 @@ def _succeed(row: OutboxMessage, provider_id: str) -> None:
         logger.warning("Message %s took longer than its lease, and may be sent twice.", row.message_id)
 
 
-def _fail(row: OutboxMessage, error: Exception, *, for_good: bool) -> None:
+def _fail(row: OutboxMessage, reason: str, *, for_good: bool) -> None:
     for_good = for_good or row.attempts >= EmailSettings.MAX_ATTEMPTS
-    row.last_error = f"{type(error).__name__}: {error}"[:_LONGEST_ERROR]
+    row.last_error = reason[:_LONGEST_ERROR]
     logger.log(
         logging.ERROR if for_good else logging.WARNING,
         "Message %s (%s) could not be delivered at attempt %d: %s",
@@ -244,5 +279,5 @@ def _postpone(row: OutboxMessage, pause: timedelta, **values: Any) -> None:
 
 def _pause(attempts: int) -> timedelta:
     """Return how long to wait: twice as long each time, and by chance, so that what failed together is spread."""
-    pause: timedelta = min(_FIRST_PAUSE * 2 ** (attempts - 1), _LONGEST_PAUSE)
+    pause: timedelta = min(_FIRST_PAUSE * 2 ** min(attempts - 1, _MOST_DOUBLINGS), _LONGEST_PAUSE)
     return pause * random.uniform(0.75, 1.25)  # noqa: S311 - no secret
