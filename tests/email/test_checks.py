@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import django
 import pytest
 from django.core.checks import run_checks
@@ -38,6 +40,8 @@ def test_a_host_that_is_set_up_has_nothing_to_hear():
         ({"PUBLIC_URL": "http://api.example.com"}, "W002", "https://api.example.com", True),
         ({"RATE_LIMITS": {"address": "often"}}, "E005", '{"address": "50/h"}', False),
         ({"RATE_LIMITS": {"street": "5/h"}}, "E005", "None lifts a limit", False),
+        ({"MAX_ATTEMPTS": 0}, "E007", "from 1 to 32767", False),
+        ({"MAX_ATTEMPTS": 32_768}, "E007", "from 1 to 32767", False),
         ({"PROVIDERS": ("pigeon",)}, "E006", "sendgrid, amazon_ses", False),
         ({"PROVIDERS": ("postmark",)}, "W004", '{"WEBHOOK_SECRET": "user:password"}', True),
         ({"PROVIDERS": ("mailgun",)}, "W004", "signing key", True),
@@ -61,9 +65,10 @@ def test_what_is_wrong_is_told_with_what_is_right(settings, overrides, expected,
     [
         (SMTP, {"host": "localhost"}, {}, True),
         (SMTP, {"host": "localhost", "timeout": 60}, {}, True),
-        (SMTP, {"host": "localhost", "timeout": 10}, {}, False),
-        (POSTMARK, {}, {}, False),
-        (POSTMARK, {}, {"REQUESTS_TIMEOUT": 90}, True),
+        (SMTP, {"host": "localhost", "timeout": 13}, {}, True),
+        (SMTP, {"host": "localhost", "timeout": 12}, {}, False),
+        (POSTMARK, {}, {}, True),
+        (POSTMARK, {}, {"REQUESTS_TIMEOUT": 10}, False),
     ],
     ids=str,
 )
@@ -77,6 +82,14 @@ def test_server_that_takes_longer_than_a_lease_is_told_of(use_backend, path, opt
     assert bool(found) == is_told
     if found:
         assert ("MAILERS" if django.VERSION >= (6, 1) else "EMAIL_TIMEOUT") in found[0].hint
+
+
+def test_longer_lease_lets_a_server_take_longer(use_backend, settings):
+    """W003."""
+    settings.SAAS_KIT_EMAIL_LEASE = timedelta(minutes=10)
+    use_backend(SMTP, {"host": "localhost", "timeout": 60})
+
+    assert "saas_kit_email.W003" not in ids(run_checks(include_deployment_checks=True))
 
 
 def test_mailer_that_cannot_be_made_stops_no_check(use_backend):

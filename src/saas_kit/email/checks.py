@@ -14,6 +14,9 @@ from saas_kit.email.mailer import timeout_of_mailer
 from saas_kit.email.providers import has_webhook, webhook_view, with_webhooks
 from saas_kit.email.services import topics
 
+_STEPS = 10
+_MOST_ATTEMPTS = 32_767  # more cannot be counted in the outbox
+
 
 def check_frontend_url(**kwargs: object) -> list[CheckMessage]:
     """W001: people need links that lead somewhere, and over HTTPS, as they carry secrets."""
@@ -43,16 +46,22 @@ def check_public_url(**kwargs: object) -> list[CheckMessage]:
 
 
 def check_timeout(**kwargs: object) -> list[CheckMessage]:
-    """W003: a server that does not answer holds a worker up, and a message that outlasts its lease is sent twice."""
+    """
+    W003: a server that is slow holds a worker up, and a message that outlasts its lease is sent twice.
+
+    A timeout bounds one step, and a message over a new connection takes about ten: connecting, the greeting, EHLO,
+    STARTTLS, EHLO once more, the credentials, the sender, the recipient, DATA and the content.
+    """
     try:
         timeout = timeout_of_mailer()
     except (ImproperlyConfigured, ImportError):
         return []  # there is no mailer that could wait
-    if timeout is not None and timeout < EmailSettings.LEASE.total_seconds():
+    if timeout is not None and _STEPS * timeout <= EmailSettings.LEASE.total_seconds():
         return []
     return [
         CheckWarning(
-            "A mail server may take longer to answer than SAAS_KIT_EMAIL_LEASE.",
+            f"A mail server may take longer over a message than SAAS_KIT_EMAIL_LEASE, as each of about {_STEPS} steps "
+            "may take as long as the timeout.",
             hint='Set EMAIL_TIMEOUT = 10, or "timeout": 10 in the OPTIONS of MAILERS["default"] (Django 6.1), '
             'or "REQUESTS_TIMEOUT": 10 in ANYMAIL.',
             id="saas_kit_email.W003",
@@ -94,6 +103,19 @@ def check_providers(**kwargs: object) -> list[CheckMessage]:
     ]
 
 
+def check_attempts(**kwargs: object) -> list[CheckMessage]:
+    """E007: with no attempt every message would be given up unsent, and too many cannot be counted."""
+    if 1 <= EmailSettings.MAX_ATTEMPTS <= _MOST_ATTEMPTS:
+        return []
+    return [
+        Error(
+            f"SAAS_KIT_EMAIL_MAX_ATTEMPTS is {EmailSettings.MAX_ATTEMPTS}.",
+            hint=f"Set it to a number from 1 to {_MOST_ATTEMPTS}; 18 are two days.",
+            id="saas_kit_email.E007",
+        )
+    ]
+
+
 def check_rate_limits(**kwargs: object) -> list[CheckMessage]:
     """E005: a limit that cannot be read would fail at the first message."""
     return [
@@ -114,5 +136,5 @@ def _has_webhooks() -> bool:
     return True
 
 
-ALL = (check_providers, check_rate_limits)
+ALL = (check_attempts, check_providers, check_rate_limits)
 DEPLOY = (check_frontend_url, check_public_url, check_timeout, check_webhooks)

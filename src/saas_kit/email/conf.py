@@ -25,10 +25,11 @@ class EmailSettings(AppSettings):
     ``{"saas_kit_auth.verify_email": "accounts.messages.VerifyEmail"}``; derive them from the class that they replace.
     """
 
-    LEASE: timedelta = timedelta(seconds=60)
+    LEASE: timedelta = timedelta(minutes=2)
     """
     For how long a message is whoever's who is delivering it; then it is delivered by somebody else. It has to be longer
-    than the server that mail is given to can take for one message.
+    than the server that mail is given to can take for one message, which is about ten times the timeout: that bounds
+    one step, such as connecting or one answer.
     """
 
     MAX_ATTEMPTS: int = 18
