@@ -209,6 +209,7 @@ _UNEXERCISED: Mapping[str, str] = {
     "GET invitation-detail": _MAILBOX,
     "POST invitation-accept": _MAILBOX,
     "POST invitation-decline": _MAILBOX,
+    "POST auth-register": _MAILBOX,
     "GET auth-me-export": "it says when it was made",
     "POST organization-join": "whoever is in the organization has joined it",
     "POST auth-mfa-options": _DEVICE,
