@@ -450,3 +450,115 @@ class TestSuppression:
         assert "" not in {each.topic for each in Suppression.objects.all()}
         assert deliver(make_message(Digest())).state == State.SUPPRESSED
         assert deliver(make_message()).state == State.SENT
+
+
+class TestServersOfProviders:
+    """Mail that went to a provider's SMTP server: it was told nothing of the outbox, and its answer names nothing."""
+
+    @pytest.fixture
+    def sent(self, sent):
+        assert sent.provider_id == ""
+        return sent
+
+    def test_sendgrid_tells_the_message_id(self, sent):
+        event = {"event": "bounce", "type": "bounce", "email": sent.recipient, "smtp-id": sent.message_id}
+        body, headers = sendgrid([event])
+
+        assert post("sendgrid", body, **headers).status_code == 200
+        assert state_of(sent) == State.BOUNCED
+        assert Suppression.objects.get().email == sent.recipient
+
+    @pytest.mark.parametrize("marks", ["<>", ""])
+    def test_mailgun_and_brevo_do(self, sent, marks):
+        """Some leave out the marks around it."""
+        name = sent.message_id if marks else sent.message_id.strip("<>")
+        event = {"event": "delivered", "recipient": sent.recipient, "timestamp": 1700000000.0}
+
+        post("mailgun", mailgun({**event, "message": {"headers": {"message-id": name}}}))
+        assert state_of(sent) == State.DELIVERED
+        post(
+            "brevo", {"event": "spam", "email": sent.recipient, "message-id": name, "ts_epoch": 1700000000000}
+        )
+        assert state_of(sent) == State.COMPLAINED
+
+    @needs_boto
+    def test_amazon_tells_it_among_the_headers(self, sent):
+        """What it calls the message is its own."""
+        event = {
+            "eventType": "Delivery",
+            "mail": {"messageId": "0100", "headers": [], "commonHeaders": {"messageId": sent.message_id}},
+            "delivery": {"recipients": [sent.recipient]},
+        }
+        message, headers = amazon(event)
+
+        post("amazon_ses", message, **headers)
+        assert state_of(sent) == State.DELIVERED
+
+    def test_postmark_tells_it_nowhere(self, sent):
+        """Its metadata is what it was told by headers, if it was."""
+        post("postmark", {**postmark("Delivery", sent), "Metadata": {}})
+        assert state_of(sent) == State.SENT
+
+        post("postmark", postmark("Delivery", sent))
+        assert state_of(sent) == State.DELIVERED
+
+    @pytest.mark.parametrize(
+        "change",
+        [
+            lambda name: name.replace("@", "@other."),
+            lambda name: name.partition("@")[0],
+            lambda name: f"<{{{name[1:33]}}}{name[33:]}",
+            lambda name: f"<x{name[1:]}",
+            lambda name: "<@>",
+        ],
+        ids=["domain", "no-domain", "spelling", "no-id", "empty"],
+    )
+    def test_another_message_id_is_nobody_s(self, sent, change):
+        """Only the whole of it counts, as it was given."""
+        event = {"event": "delivered", "email": sent.recipient, "smtp-id": change(sent.message_id)}
+        body, headers = sendgrid([event])
+
+        assert post("sendgrid", body, **headers).status_code == 200
+        assert state_of(sent) == State.SENT
+
+    def test_another_address_is_not_heard_of(self, sent):
+        event = {"event": "delivered", "email": "grace@example.com", "smtp-id": sent.message_id}
+        body, headers = sendgrid([event])
+
+        post("sendgrid", body, **headers)
+        assert state_of(sent) == State.SENT
+
+
+@pytest.mark.parametrize("mark", ["\x00", "\ud800"], ids=["nul", "surrogate"])
+def test_what_no_database_stores_is_left_out(sent, mark):
+    """Servers of receivers write whatever they like, and a provider repeats what was answered 500."""
+    event = {
+        "event": "failed",
+        "severity": "permanent",
+        "reason": "bounce",
+        "recipient": sent.recipient,
+        "timestamp": 1700000000.0,
+        "user-variables": {"outbox": str(sent.pk)},
+        "message": {"headers": {"message-id": f"m{mark}"}},
+        "delivery-status": {"code": 550, "message": f"Nobody {mark}of this name"},
+    }
+
+    assert post("mailgun", mailgun(event)).status_code == 200
+
+    assert state_of(sent) == State.BOUNCED
+    assert "of this name" in sent.last_error
+    assert mark not in sent.last_error
+    assert mark not in Suppression.objects.get().detail
+
+
+@pytest.mark.parametrize("mark", ["\x00", "\ud800"], ids=["nul", "surrogate"])
+def test_names_that_no_database_stores_are_nobody_s(sent, mark):
+    event = {
+        "event": "delivered",
+        "recipient": f"{mark}{sent.recipient}",
+        "timestamp": 1700000000.0,
+        "message": {"headers": {"message-id": f"m{mark}"}},
+    }
+
+    assert post("mailgun", mailgun(event)).status_code == 200
+    assert state_of(sent) == State.SENT

@@ -8,6 +8,7 @@ the message's fault, which bounces are for good, how a provider knows a message 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -37,6 +38,7 @@ if find_spec("anymail") is not None:  # an extra
     REFUSALS = (exceptions.AnymailRecipientsRefused, exceptions.AnymailSerializationError)
     FORGERIES = (exceptions.AnymailWebhookValidationFailure,)
 
+_NOT_STORED = re.compile("[\x00\ud800-\udfff]")
 _METADATA_KEY = "outbox"
 _BACKENDS = "anymail.backends."
 
@@ -69,6 +71,8 @@ _HARD_BOUNCES: dict[str, tuple[tuple[str, ...], tuple[Any, ...]]] = {
     "SendGrid": (("type",), ("bounce",)),
     "SparkPost": (("msys", "message_event", "bounce_class"), ("10", "30", "90")),
 }
+# Where a provider that gives a message a name of its own says the ``Message-ID`` that it had.
+_MESSAGE_IDS: dict[str, tuple[str, ...]] = {"Amazon SES": ("mail", "commonHeaders", "messageId")}
 # Why something bounced at the other providers, where that is for good.
 _HARD_REASONS = {"bounced", "invalid"}
 
@@ -127,6 +131,7 @@ class ProviderEvent:
     Attributes:
         key: The id of the ``OutboxMessage``; None where the provider does not say it.
         provider_id: What the provider calls the message.
+        message_id: What may be the ``Message-ID`` that the message had, with or without ``<>``.
         recipient: The address that it is about; empty where the provider does not say it.
         is_hard: Whether nothing will ever arrive there.
         detail: What the provider, or the receiver's server, said.
@@ -135,6 +140,7 @@ class ProviderEvent:
     fact: Fact
     key: UUID | None
     provider_id: str
+    message_id: str
     recipient: str
     is_hard: bool
     detail: str
@@ -211,10 +217,11 @@ def read_event(event: Any, provider: str) -> ProviderEvent | None:
     return ProviderEvent(
         fact=fact,
         key=_key_in(event.metadata),
-        provider_id=str(event.message_id or ""),
-        recipient=str(event.recipient or ""),
+        provider_id=_text(event.message_id),
+        message_id=_text(_look_up(event.esp_event, _MESSAGE_IDS.get(provider, ())) or event.message_id),
+        recipient=_text(event.recipient),
         is_hard=_is_hard(event, provider),
-        detail=" ".join(str(event.mta_response or event.description or event.reject_reason or "").split()),
+        detail=" ".join(_text(event.mta_response or event.description or event.reject_reason).split()),
     )
 
 
@@ -271,10 +278,21 @@ def _is_hard(event: Any, provider: str) -> bool:
     if event.event_type != "bounced" or provider not in _HARD_BOUNCES:
         return event.event_type in {"bounced", "rejected"} and event.reject_reason in _HARD_REASONS
     path, hard = _HARD_BOUNCES[provider]
-    value = event.esp_event
+    return _look_up(event.esp_event, path) in hard
+
+
+def _look_up(value: Any, path: tuple[str, ...]) -> Any:
+    """Return what is at a path of names; None where there is nothing, or the path is empty."""
+    if not path:
+        return None
     for name in path:
         value = value.get(name) if isinstance(value, Mapping) else None
-    return value in hard
+    return value
+
+
+def _text(value: Any) -> str:
+    """Return a text that any database can store; empty for none."""
+    return _NOT_STORED.sub("\N{REPLACEMENT CHARACTER}", str(value or ""))
 
 
 def _key_in(metadata: Any) -> UUID | None:

@@ -8,6 +8,7 @@ state only, and each thing is done once however often it is told.
 from __future__ import annotations
 
 from typing import Any
+from uuid import UUID
 
 from django.db import transaction
 from django.db.models.functions import Now
@@ -79,7 +80,19 @@ def _find(event: ProviderEvent) -> OutboxMessage | None:
     found = rows.filter(pk=event.key).first() if event.key else None
     if found is None and event.provider_id:
         found = rows.filter(provider_id=event.provider_id).first()
+    if found is None and (key := _key_of(event.message_id)):
+        # where its SMTP server is used, a provider knows no more of a message than its headers
+        message_id = f"<{event.message_id.strip('<>')}>"
+        found = rows.filter(pk=key, message_id=message_id).first()
     return found
+
+
+def _key_of(message_id: str) -> UUID | None:
+    """Return the id of the row that a ``Message-ID`` begins with; None where it begins with none."""
+    try:
+        return UUID(message_id.lstrip("<").partition("@")[0])
+    except ValueError:
+        return None
 
 
 def _advance(row: OutboxMessage, state: State, signal: Signal | None = None, **values: Any) -> None:
