@@ -238,6 +238,74 @@ class TestCheck:
         assert self._found(include_deployment_checks=True) == []
 
 
+TOKEN = "dP3-" + "k_9Z" * 10  # of 44 characters
+
+
+class TestPath:
+    def _seen(self, path, status, **meta):
+        request = RequestFactory().get("/", **meta)
+        request.path = request.path_info = path
+        RequestContextMiddleware(lambda request: HttpResponse(status=status))(request)
+        return request
+
+    @pytest.mark.parametrize("status", [400, 404, 500])
+    @pytest.mark.parametrize(
+        ("path", "hidden"),
+        [
+            (f"/a/{TOKEN}", "/a/***"),
+            (f"/a/{TOKEN}/b/", "/a/***/b/"),
+            (f"/a/{TOKEN}.", "/a/***."),
+            (f"/a/{TOKEN} {TOKEN}/", "/a/*** ***/"),
+        ],
+    )
+    def test_tokens_are_hidden_where_a_request_failed(self, status, path, hidden):
+        """What Django logs of an answer that is an error has no token, wherever it stands and whatever follows it."""
+        request = self._seen(path, status)
+
+        assert (request.path, request.path_info) == (hidden, hidden)
+
+    @pytest.mark.parametrize(
+        "path",
+        [
+            "/a/",
+            f"/a/{TOKEN[:39]}/",
+            "/a/0193B6A0-7C1E-7F00-8000-0123456789AB/",
+            "/a/how-to-keep-what-is-secret-out-of-all-logs-for-good/",
+        ],
+    )
+    def test_other_paths_are_logged(self, path):
+        """Ids and words are told as they are."""
+        request = self._seen(path, 404)
+
+        assert (request.path, request.path_info) == (path, path)
+
+    @pytest.mark.parametrize("status", [200, 301])
+    def test_path_stays_where_nothing_failed(self, status):
+        assert self._seen(f"/a/{TOKEN}", status).path == f"/a/{TOKEN}"
+
+    def test_what_servers_say_of_the_path(self):
+        """It is hidden however it is written, and what is no path stays."""
+        given = {"RAW_URI": f"/a/{TOKEN}?b=c", "REQUEST_URI": f"/a/%64{TOKEN[1:]}", "HTTP_X_OTHER": TOKEN}
+
+        request = self._seen("/a/", 404, **given, HTTP_X_ORIGINAL_URL="/a%20b/")
+
+        assert {name: request.META[name] for name in given} == {
+            "RAW_URI": "/a/***?b=c",
+            "REQUEST_URI": "/a/***",
+            "HTTP_X_OTHER": TOKEN,
+        }
+        assert request.META["HTTP_X_ORIGINAL_URL"] == "/a%20b/"
+
+    def test_tokens_are_hidden_in_asynchronous_code(self):
+        async def view(request):
+            return HttpResponse(status=404)
+
+        request = RequestFactory().get(f"/a/{TOKEN}/")
+        asyncio.run(RequestContextMiddleware(view)(request))
+
+        assert request.path == "/a/***/"
+
+
 def test_asynchronous_requests_do_not_mix():
     """I15: requests that are answered in turns on one thread see their own context only."""
     seen = {}

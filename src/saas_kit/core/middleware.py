@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Awaitable, Callable
+from http import HTTPStatus
 from typing import Any
 
 from asgiref.sync import iscoroutinefunction
@@ -15,6 +16,7 @@ from django.utils.decorators import sync_and_async_middleware
 from saas_kit.core.conf import CoreSettings
 from saas_kit.core.context import fresh_context
 from saas_kit.core.ids import uuid7
+from saas_kit.core.paths import hide_in_path
 
 _SANE_REQUEST_ID = re.compile(r"[A-Za-z0-9._\-]{8,64}")
 _WITH_PORT = re.compile(r"(?P<v4>[0-9.]+):[0-9]+|\[(?P<v6>[0-9A-Fa-f:.]+)\](?::[0-9]+)?")
@@ -48,6 +50,12 @@ def _valid_address(entry: str) -> str | None:
     return None if getattr(address, "scope_id", None) else str(address)
 
 
+def _finish(request: HttpRequest, response: HttpResponseBase, request_id: str) -> None:
+    response.headers["X-Request-ID"] = request_id
+    if response.status_code >= HTTPStatus.BAD_REQUEST:
+        hide_in_path(request)
+
+
 @sync_and_async_middleware
 def RequestContextMiddleware(  # noqa: N802 - named as middleware classes are in settings files
     get_response: Callable[[HttpRequest], HttpResponseBase | Awaitable[HttpResponseBase]],
@@ -58,6 +66,9 @@ def RequestContextMiddleware(  # noqa: N802 - named as middleware classes are in
     ``X-Request-ID`` is taken from the request where it is 8 to 64 letters, digits, dots, dashes and
     underscores, else a UUIDv7 is made; the answer carries it. The client's address is ``REMOTE_ADDR``, or what
     ``SAAS_KIT_CORE_TRUSTED_PROXIES`` say it is.
+
+    Of a request that failed, whatever looks like a token is hidden in the path before Django logs it: a path that leads
+    to no view, as its last slash is missing, has no view that would hide it.
     """
     if iscoroutinefunction(get_response):
 
@@ -65,7 +76,7 @@ def RequestContextMiddleware(  # noqa: N802 - named as middleware classes are in
             request_id = _request_id_of(request)
             with fresh_context(request=request_id, ip=_address_of(request)):
                 response: HttpResponseBase = await get_response(request)
-            response.headers["X-Request-ID"] = request_id
+            _finish(request, response, request_id)
             return response
 
         return middleware
@@ -74,7 +85,7 @@ def RequestContextMiddleware(  # noqa: N802 - named as middleware classes are in
         request_id = _request_id_of(request)
         with fresh_context(request=request_id, ip=_address_of(request)):
             response: Any = get_response(request)
-        response.headers["X-Request-ID"] = request_id
+        _finish(request, response, request_id)
         return response  # type: ignore[no-any-return]
 
     return sync_middleware

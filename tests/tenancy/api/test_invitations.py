@@ -10,10 +10,13 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from django import VERSION
 from django.core.cache import cache
 from django.db import connection
+from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
+from django.utils.log import AdminEmailHandler
 
 from saas_kit.email.models import OutboxMessage, State
 from saas_kit.teams.models import TeamMembership
@@ -680,6 +683,76 @@ class TestSecrecy:
         assert token not in caplog.text
         assert unknown not in caplog.text
         assert "/api/v1/invitations/***/accept/" in caplog.text
+
+    @pytest.mark.parametrize(
+        "shape",
+        [
+            "invitations/{token}",
+            "invitations/{token}/acept/",
+            "organizations/{organization}/invitations/{token}/accept/",
+            "organizations/{organization}/invitations/{token}/",
+        ],
+    )
+    def test_token_is_in_no_log_of_another_path(
+        self, shape: str, make_invitation: Any, token_of: Any, client_of: Any, caplog: Any
+    ) -> None:
+        """I40: neither where no view is, so that none hides it; the rest of the path is logged."""
+        invitation = make_invitation()
+        token, client = token_of(invitation), client_of(invitation)
+        path = shape.format(token=token, organization=invitation.organization_id)
+
+        with caplog.at_level(logging.DEBUG):
+            assert client.post(path, {}).status_code == 404
+
+        assert token not in caplog.text
+        hidden = shape.format(token="***", organization=invitation.organization_id)
+        assert f"Not Found: /api/v1/{hidden}" in caplog.text
+
+    def test_token_is_in_no_log_of_a_refused_host(
+        self, make_invitation: Any, token_of: Any, caplog: Any
+    ) -> None:
+        """I40: no view sees the request at all."""
+        token = token_of(make_invitation())
+
+        with caplog.at_level(logging.DEBUG):
+            response = ApiClient().request("GET", f"invitations/{token}/", headers={"Host": "ev il"})
+
+        assert response.status_code == 400
+        assert token not in caplog.text
+        assert "Bad Request: /api/v1/invitations/***/" in caplog.text
+
+    @pytest.mark.parametrize("include_html", [False, True])
+    def test_token_is_in_no_error_mail(
+        self, include_html: bool, make_invitation: Any, token_of: Any, settings: Any, mailoutbox: Any
+    ) -> None:
+        """I40: the report of a fault tells neither the path, as any server passes it, nor what functions were given."""
+        settings.ADMINS = [("Ada", "ada@example.com")] if VERSION < (6, 0) else ["ada@example.com"]
+        settings.SAAS_KIT_TENANCY_RATE_LIMITS = {"invitation_token": "no rate"}  # so that the preview fails
+        token = token_of(make_invitation())
+        path = f"/api/v1/invitations/{token}/"
+        mailoutbox.clear()
+        handler, logger = AdminEmailHandler(include_html=include_html), logging.getLogger("django.request")
+
+        logger.addHandler(handler)
+        try:
+            response = Client(raise_request_exception=False).get(
+                path,
+                RAW_URI=f"{path}?x=1",
+                REQUEST_URI=path.replace(token[0], f"%{ord(token[0]):x}", 1),
+                HTTP_REFERER=f"https://app.example.com/invitations?token={token}",
+            )
+        finally:
+            logger.removeHandler(handler)
+
+        assert response.status_code == 500
+        message = mailoutbox[0]
+        told = [str(message.subject), message.body, *(each[0] for each in message.alternatives)]
+        assert len(told) == (3 if include_html else 2)
+        for each in told:
+            assert token not in each
+            assert token[1:] not in each
+        assert "RAW_URI = '/api/v1/invitations/***/?x=1'" in message.body
+        assert "PATH_INFO = '/api/v1/invitations/***/'" in message.body
 
     def test_token_is_in_no_row(
         self, make_invitation: Any, token_of: Any, client_of: Any, events: Any

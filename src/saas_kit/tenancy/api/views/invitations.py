@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 from uuid import UUID
 
 from django.db.models import QuerySet
+from django.views.decorators.debug import sensitive_variables
 from rest_framework import mixins, status
 from rest_framework.decorators import action
 from rest_framework.request import Request
@@ -18,6 +20,7 @@ from saas_kit.api.problems import flatten
 from saas_kit.api.views import ApiViewSet, DestroyModelMixin, RetrieveModelMixin, with_etag
 from saas_kit.core.addresses import normalize_email
 from saas_kit.core.exceptions import Gone, NotFound, SaasKitError
+from saas_kit.core.paths import hide_in_path
 from saas_kit.core.permissions import Access
 from saas_kit.core.verified_email import has_verified_email
 from saas_kit.ratelimit import network
@@ -40,6 +43,9 @@ from saas_kit.tenancy.models import Invitation, get_organization_model
 from saas_kit.tenancy.people import email_of
 from saas_kit.tenancy.permissions import OrganizationPermission
 from saas_kit.tenancy.scoping import unscoped
+
+# the names by which functions know the token, or what holds it: of ours, of Django REST framework and of Django
+_SENSITIVE = ("token", "key", "args", "kwargs", "context")
 
 
 class OrganizationInvitationViewSet(
@@ -187,9 +193,17 @@ class ReceivedInvitationViewSet(mixins.ListModelMixin, ApiViewSet):
     }
     extra_errors = {"retrieve": (404, 410), "accept": (410,), "decline": (410,)}
 
+    @classmethod
+    def as_view(cls, *args: Any, **kwargs: Any) -> Any:
+        # around all of the view, as reports of errors tell the arguments of what it calls
+        return sensitive_variables(*_SENSITIVE)(super().as_view(*args, **kwargs))
+
     def dispatch(self, request: Any, *args: Any, **kwargs: Any) -> Any:
-        if "token" in kwargs:
-            _hide_in_path(request, kwargs["token"])
+        token = kwargs.get("token")
+        if token is not None:
+            hide_in_path(request, re.compile(rf"(?<![\w-]){re.escape(token)}(?![\w-])"))
+            # that of Django's handler, which reports of errors show too
+            request.resolver_match.kwargs["token"] = "***"  # noqa: S105 - it takes the place of one
         return super().dispatch(request, *args, **kwargs)
 
     def get_queryset(self) -> Any:
@@ -264,11 +278,3 @@ def counting_bad_tokens() -> Iterator[None]:
         raise
     else:
         LIMITS.take_back("invitation_token", network())
-
-
-def _hide_in_path(request: Any, token: str) -> None:
-    """Let nothing that logs a request write the token down."""
-    for name in ("path", "path_info"):
-        setattr(request, name, getattr(request, name).replace(token, "***"))
-    if "PATH_INFO" in request.META:
-        request.META["PATH_INFO"] = request.path_info
