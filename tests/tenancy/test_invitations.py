@@ -17,8 +17,8 @@ from django.utils import timezone
 from saas_kit.auth.services import change_email, mark_verified
 from saas_kit.core import context, verified_email
 from saas_kit.core.exceptions import InvalidInput, NotAuthenticated, NotFound, RateLimited
-from saas_kit.email.models import OutboxMessage, State
-from saas_kit.email.services import read_message
+from saas_kit.email.models import OutboxMessage, State, SuppressionReason
+from saas_kit.email.services import read_message, suppress
 from saas_kit.teams.models import TeamMembership
 from saas_kit.teams.services import delete_team
 from saas_kit.tenancy import placements, services, signals, unscoped
@@ -76,6 +76,13 @@ def make_invited(make_user):
         return make_user(invitation.email, **{"email_verified": True, **fields})
 
     return make
+
+
+def reminder_of(invitation):
+    """Read the token in the reminder of an invitation, which waits."""
+    row = OutboxMessage.objects.get(pk=invitation.reminder_id)
+    assert row.kind == "saas_kit_tenancy.invitation_reminder"
+    return read_message(row).token
 
 
 def role_in(organization, person):
@@ -945,7 +952,7 @@ class TestSeats:
 
 class TestRemind:
     def test_once_before_the_end(self, make_invitation, token_of, clock, events):
-        """Somebody who did not answer hears of it once more; the end stays, and the new link is the good one."""
+        """Somebody who did not answer hears of it once more; the end stays, and so does the link before."""
         invitation = make_invitation()
         old, ends = token_of(invitation), invitation.expires_at
         clock.shift(timedelta(days=4) - timedelta(seconds=1))
@@ -955,13 +962,76 @@ class TestRemind:
         assert remind_invitations() == 1
         assert remind_invitations() == 0
 
-        new = token_of(invitation)
+        invitation.refresh_from_db()
+        new = reminder_of(invitation)
         assert invitation.expires_at == ends
-        assert OutboxMessage.objects.get(pk=invitation.mail_id).kind == "saas_kit_tenancy.invitation_reminder"
         assert len(events("invitation.reminded")) == 1
-        with pytest.raises(InvitationRevoked):
-            find_invitation(old)
-        assert find_invitation(new) == invitation
+        assert old != new
+        assert find_invitation(old) == find_invitation(new) == invitation
+
+    @pytest.mark.parametrize("which", ["first", "reminder"])
+    def test_either_link_answers(self, make_invitation, make_invited, token_of, clock, which):
+        """Whichever message somebody has found, they accept by it."""
+        invitation = make_invitation()
+        person = make_invited(invitation)
+        clock.shift(timedelta(days=5))
+        remind_invitations()
+        invitation.refresh_from_db()
+        token = token_of(invitation) if which == "first" else reminder_of(invitation)
+
+        assert accept_invitation(token, person).user == person
+
+    def test_that_is_not_sent_costs_nothing(self, make_invitation, token_of, clock, on_commit):
+        """Whoever wants no notifications gets no reminder, has the link before, and bounced for nobody."""
+        with on_commit():
+            invitation = make_invitation()
+        token = token_of(invitation)
+        suppress(invitation.email, reason=SuppressionReason.UNSUBSCRIBED, topic="notifications")
+        clock.shift(timedelta(days=5))
+
+        with on_commit():
+            assert remind_invitations() == 1
+
+        states = OutboxMessage.objects.order_by("pk").values_list("state", flat=True)
+        assert list(states) == [State.SENT, State.SUPPRESSED]
+        assert find_invitation(token) == invitation
+        assert Invitation.objects.with_delivery().get().delivery_status == "sent"
+
+    def test_ends_no_message_before(self, make_invitation, clock):
+        """What waits still is sent as well, and is what the organization is told of."""
+        invitation = make_invitation()
+        clock.shift(timedelta(days=5))
+
+        remind_invitations()
+
+        assert [each.is_open for each in OutboxMessage.objects.all()] == [True, True]
+        assert Invitation.objects.with_delivery().get().mail_id == invitation.mail_id
+
+    def test_sent_again_ends_both_links(self, make_invitation, token_of, clock):
+        """I50: only the newest link is good, and mail with those before that waits is not sent."""
+        invitation = make_invitation()
+        clock.shift(timedelta(days=5))
+        remind_invitations()
+        invitation.refresh_from_db()
+        old = [token_of(invitation), reminder_of(invitation)]
+
+        resend_invitation(invitation, actor=None)
+
+        for token in old:
+            with pytest.raises(InvitationRevoked):
+                find_invitation(token)
+        assert find_invitation(token_of(invitation)) == invitation
+        assert [each.pk for each in OutboxMessage.objects.open()] == [invitation.mail_id]
+
+    def test_is_not_sent_of_what_was_taken_back(self, make_invitation, clock):
+        """I47: neither the message nor its reminder is."""
+        invitation = make_invitation()
+        clock.shift(timedelta(days=5))
+        remind_invitations()
+
+        revoke_invitation(invitation, actor=None)
+
+        assert not OutboxMessage.objects.open().exists()
 
     def test_again_after_it_was_sent_again(self, make_invitation, clock):
         invitation = make_invitation()

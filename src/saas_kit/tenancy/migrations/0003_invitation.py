@@ -55,6 +55,7 @@ class Migration(migrations.Migration):
                 ("reminded_at", models.DateTimeField(null=True, verbose_name="reminded at")),
                 ("answered_at", models.DateTimeField(null=True, verbose_name="answered or revoked at")),
                 ("mail_id", models.UUIDField(editable=False, null=True)),
+                ("reminder_id", models.UUIDField(editable=False, null=True)),
                 (
                     "accepted_by",
                     models.ForeignKey(
@@ -170,14 +171,6 @@ class Migration(migrations.Migration):
         migrations.AddIndex(
             model_name="invitationtoken",
             index=models.Index(fields=["invitation"], name="saas_kit_tenancy_inv_tokens"),
-        ),
-        migrations.AddConstraint(
-            model_name="invitationtoken",
-            constraint=models.UniqueConstraint(
-                condition=models.Q(("replaced_at__isnull", True)),
-                fields=("organization", "invitation"),
-                name="saas_kit_tenancy_invitation_token",
-            ),
         ),
         IsolateModel("Invitation"),
         IsolateModel("InvitationToken", references=("invitation",)),

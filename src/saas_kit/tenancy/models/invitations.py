@@ -60,7 +60,7 @@ class InvitationQuerySet(OrganizationOwnedQuerySet):
         return self.filter(models.Q(email__in=addresses) | models.Q(accepted_by=user))
 
     def with_delivery(self) -> Self:
-        """Add ``mail_state``, the state of the last message about it in the outbox."""
+        """Add ``mail_state``, the state of its message in the outbox."""
         mail = OutboxMessage.objects.filter(pk=models.OuterRef("mail_id"))
         return self.annotate(mail_state=models.Subquery(mail.values("state")[:1]))
 
@@ -84,8 +84,9 @@ class Invitation(OrganizationOwned):
         by_system: Whether nobody answers for it; else one without ``invited_by`` is void.
         sent_at: When its clock was started last.
         reminded_at: When the person was reminded; None until then.
-        mail_id: The key of the last message about it in the outbox.
-        mail_state: The state of that, of a row that was read ``with_delivery()``.
+        mail_id: The key of its message in the outbox, of the last one where it was sent again.
+        reminder_id: The key of the reminder of that message in the outbox; what becomes of it is not told.
+        mail_state: The state of its message, of a row that was read ``with_delivery()``.
     """
 
     email = models.EmailField(_("email address"))
@@ -115,6 +116,7 @@ class Invitation(OrganizationOwned):
     )
     answered_at = models.DateTimeField(_("answered or revoked at"), null=True)
     mail_id = models.UUIDField(null=True, editable=False)
+    reminder_id = models.UUIDField(null=True, editable=False)
     mail_state: str | None
 
     objects = models.Manager.from_queryset(InvitationQuerySet)()
@@ -158,7 +160,7 @@ class Invitation(OrganizationOwned):
 
     @property
     def delivery_status(self) -> str:
-        """What became of the last message, of a row that was read ``with_delivery()``."""
+        """What became of its message, of a row that was read ``with_delivery()``."""
         # of messages that are done with for long nothing is known any more
         return _DELIVERY.get(self.mail_state, "sent")
 
@@ -167,11 +169,12 @@ class InvitationToken(OrganizationOwned):
     """
     The secret in one message about an invitation.
 
-    One that was replaced is kept, so that whoever comes with it is told that it is gone.
+    A reminder has another than the message before it, and both are good. One that was replaced is kept, so that whoever
+    comes with it is told that it is gone.
 
     Attributes:
         token_hash: SHA-256 of the secret; the secret itself is not stored. It tells the organization.
-        replaced_at: When another took its place; None of the one that is good.
+        replaced_at: When the invitation was sent again with another; None of those that are good.
     """
 
     invitation = models.ForeignKey(
@@ -187,13 +190,6 @@ class InvitationToken(OrganizationOwned):
     class Meta:
         verbose_name = _("invitation token")
         verbose_name_plural = _("invitation tokens")
-        constraints = (
-            models.UniqueConstraint(
-                fields=["organization", "invitation"],
-                condition=models.Q(replaced_at__isnull=True),
-                name="saas_kit_tenancy_invitation_token",
-            ),
-        )
         indexes = (
             models.Index(fields=["token_hash"], name="saas_kit_tenancy_inv_hashes"),
             models.Index(fields=["invitation"], name="saas_kit_tenancy_inv_tokens"),

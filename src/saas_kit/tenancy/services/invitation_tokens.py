@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import secrets
+from typing import Any
 
+from django.db.models import QuerySet
 from django.utils import timezone
 from django.views.decorators.debug import sensitive_variables
 
 from saas_kit.core.exceptions import NotFound
+from saas_kit.email.services import cancel_message
 from saas_kit.tenancy.models import Invitation, InvitationToken
 from saas_kit.tenancy.scoping import unscoped
 
@@ -17,9 +20,7 @@ _BYTES = 32  # of randomness; OWASP ASVS 5.0 11.5.1 wants 128 bits at least
 
 @sensitive_variables("token")
 def issue_token(invitation: Invitation) -> str:
-    """Make a token, the only place where it can be had; the one before it is of no use any more."""
-    good = InvitationToken.objects.filter(invitation=invitation, replaced_at__isnull=True)
-    good.update(replaced_at=timezone.now())
+    """Make a token, the only place where it can be had; those before it stay good."""
     token = secrets.token_urlsafe(_BYTES)
     InvitationToken.objects.create(
         organization_id=invitation.organization_id, invitation=invitation, token_hash=_hash(token)
@@ -27,10 +28,23 @@ def issue_token(invitation: Invitation) -> str:
     return token
 
 
+def replace_tokens(invitation: Invitation) -> None:
+    """Let the tokens of an invitation be of no use any more, as another is to take their place."""
+    _good(invitation).update(replaced_at=timezone.now())
+    cancel_mail(invitation)
+
+
+def cancel_mail(invitation: Invitation) -> None:
+    """Let no message about an invitation be sent any more, as nothing can be done with what it brings."""
+    for key in (invitation.mail_id, invitation.reminder_id):
+        if key is not None:
+            cancel_message(key)
+
+
 @sensitive_variables("token")
 def invitation_of(token: str) -> tuple[Invitation, bool]:
     """
-    Return the invitation that a token is about, wherever that is, and whether the token is the one that is good.
+    Return the invitation that a token is about, wherever that is, and whether the token is good.
 
     Raises:
         NotFound: There is no such token.
@@ -45,9 +59,12 @@ def invitation_of(token: str) -> tuple[Invitation, bool]:
 
 @sensitive_variables("token")
 def is_good(token: str, invitation: Invitation) -> bool:
-    """Tell whether a token is the one of an invitation that is good; it is so while the invitation is held."""
-    good = InvitationToken.objects.filter(invitation=invitation, replaced_at__isnull=True)
-    return bool(good.filter(token_hash=_hash(token)).exists())
+    """Tell whether a token is one of an invitation that is good; it is so while the invitation is held."""
+    return bool(_good(invitation).filter(token_hash=_hash(token)).exists())
+
+
+def _good(invitation: Invitation) -> QuerySet[Any, Any]:
+    return InvitationToken.objects.filter(invitation=invitation, replaced_at__isnull=True)
 
 
 def _hash(token: str) -> str:

@@ -25,7 +25,7 @@ from saas_kit.core.events import send_on_commit
 from saas_kit.core.exceptions import InvalidInput, NotFound, SaasKitError
 from saas_kit.core.permissions import has_permission
 from saas_kit.email.links import frontend_link
-from saas_kit.email.services import cancel_message, send
+from saas_kit.email.services import send
 from saas_kit.tenancy import signals
 from saas_kit.tenancy.conf import TenancySettings
 from saas_kit.tenancy.exceptions import (
@@ -50,7 +50,7 @@ from saas_kit.tenancy.permissions import OrganizationPermission
 from saas_kit.tenancy.placements import check_teams
 from saas_kit.tenancy.roles import Role, get_role
 from saas_kit.tenancy.scoping import scope, unscoped, within_organization
-from saas_kit.tenancy.services.invitation_tokens import issue_token
+from saas_kit.tenancy.services.invitation_tokens import cancel_mail, issue_token, replace_tokens
 from saas_kit.tenancy.services.members import require_dominance
 from saas_kit.tenancy.services.organizations import lock_organization
 from saas_kit.tenancy.services.seats import require_seats, revoke
@@ -117,7 +117,7 @@ def invite(
     invitation = Invitation(organization=organization, email=email, **offer, **_answering(actor))
     invitation.save(force_insert=True)
     require_seats(organization)
-    _mail(organization, invitation, OrganizationInvitation)
+    apply_changes(invitation, {"mail_id": _mail(organization, invitation, OrganizationInvitation)})
     record("invitation.created", target=invitation, actor=actor, changes={"role": [None, role]})
     send_on_commit(signals.invitation_created, sender=Invitation, invitation=invitation, actor=actor)
     return invitation, True
@@ -180,8 +180,7 @@ def delete_invitation(invitation: Invitation, *, actor: AbstractBaseUser | None)
     """
     lock_organization(invitation.organization)
     invitation = _reread(invitation)
-    if invitation.mail_id is not None:
-        cancel_message(invitation.mail_id)
+    cancel_mail(invitation)
     record("invitation.deleted", target=invitation, actor=actor)
     invitation.delete()
 
@@ -190,8 +189,8 @@ def remind_invitations(*, batch_size: int = 100) -> int:
     """
     Remind people of invitations that end soon and that they did not answer, once of each; return of how many.
 
-    A reminder has a link of its own, which takes the place of the one before; the end stays as it is. What goes wrong
-    with one is logged and stops no other.
+    A reminder has a link of its own, which is good beside the one before, as only one of the two may arrive; the end
+    stays as it is. What goes wrong with one is logged and stops no other.
     """
     before = TenancySettings.INVITATION_REMINDER
     if not before:
@@ -232,7 +231,7 @@ def _remind(key: UUID) -> bool:
     apply_changes(invitation, {"reminded_at": timezone.now()})
     if not stands(invitation, organization):
         return False
-    _mail(organization, invitation, InvitationReminder)
+    apply_changes(invitation, {"reminder_id": _mail(organization, invitation, InvitationReminder)})
     record("invitation.reminded", target=invitation, actor=None)
     return True
 
@@ -353,16 +352,18 @@ def _renew(
     changes = apply_changes(invitation, {**offer, **_answering(actor), "reminded_at": None})
     if held_no_seat:
         require_seats(organization)
-    _mail(organization, invitation, OrganizationInvitation)
+    replace_tokens(invitation)
+    mail_id = _mail(organization, invitation, OrganizationInvitation)
+    apply_changes(invitation, {"mail_id": mail_id, "reminder_id": None})
     told = {name: change for name, change in changes.items() if name in ("role", "team_ids", "expires_at")}
     record("invitation.resent", target=invitation, actor=actor, changes=told)
     send_on_commit(signals.invitation_resent, sender=Invitation, invitation=invitation, actor=actor)
 
 
 @sensitive_variables("token")
-def _mail(organization: AbstractOrganization, invitation: Invitation, kind: type[InvitationMessage]) -> None:
-    if invitation.mail_id is not None:
-        cancel_message(invitation.mail_id)  # its token is about to be of no use
+def _mail(
+    organization: AbstractOrganization, invitation: Invitation, kind: type[InvitationMessage]
+) -> UUID | None:
     token = issue_token(invitation)
     inviter = invitation.invited_by
     message = kind(
@@ -374,5 +375,4 @@ def _mail(organization: AbstractOrganization, invitation: Invitation, kind: type
         token=token,
         link=frontend_link(TenancySettings.INVITATION_LINK, token=token),
     )
-    invitation.mail_id = send(message, to=invitation.email, organization=organization)
-    invitation.save(update_fields=["mail_id", "updated_at"])
+    return send(message, to=invitation.email, organization=organization)

@@ -12,12 +12,12 @@ from django.utils.module_loading import import_string
 from saas_kit.audit.services import record
 from saas_kit.core.changes import apply_changes
 from saas_kit.core.events import send_on_commit
-from saas_kit.email.services import cancel_message
 from saas_kit.tenancy import signals
 from saas_kit.tenancy.conf import TenancySettings
 from saas_kit.tenancy.exceptions import NoSeatsLeft
 from saas_kit.tenancy.models import AbstractOrganization, Invitation, InvitationStatus, Membership
 from saas_kit.tenancy.people import email_of
+from saas_kit.tenancy.services.invitation_tokens import cancel_mail
 
 
 def require_seats(organization: AbstractOrganization) -> None:
@@ -42,8 +42,7 @@ def require_seats(organization: AbstractOrganization) -> None:
 def revoke(invitation: Invitation, *, actor: AbstractBaseUser | None) -> None:
     """End a pending invitation, which is held, so that it cannot be accepted any more."""
     apply_changes(invitation, {"status": InvitationStatus.REVOKED.value, "answered_at": timezone.now()})
-    if invitation.mail_id is not None:
-        cancel_message(invitation.mail_id)
+    cancel_mail(invitation)
     record("invitation.revoked", target=invitation, actor=actor)
     send_on_commit(signals.invitation_revoked, sender=Invitation, invitation=invitation, actor=actor)
 
