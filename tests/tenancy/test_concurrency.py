@@ -9,10 +9,18 @@ from threading import Thread
 import pytest
 from django.db import connections, transaction
 
+from saas_kit.auth.services import erase_user
 from saas_kit.core.exceptions import NotDeleted, SaasKitError
 from saas_kit.tenancy import services
 from saas_kit.tenancy.exceptions import AlreadyMember, LastOwner, SlugTaken
-from saas_kit.tenancy.models import Account, AccountMembership, Membership, get_organization_model
+from saas_kit.tenancy.models import (
+    Account,
+    AccountMembership,
+    Invitation,
+    Membership,
+    RemovedMember,
+    get_organization_model,
+)
 
 pytestmark = [pytest.mark.postgresql, pytest.mark.django_db(transaction=True)]
 
@@ -339,3 +347,31 @@ class TestDeletion:
         assert fresh(organization).is_deleted
         services.restore_organization(fresh(organization), actor=None)
         assert not fresh(organization).is_deleted
+
+
+class TestErasure:
+    """Whoever is erased while somebody who holds an organization names them."""
+
+    @pytest.fixture(autouse=True)
+    def _unlimited(self, settings):
+        settings.SAAS_KIT_TENANCY_RATE_LIMITS = {"invitations": None}
+
+    @pytest.mark.parametrize("act", ["invites", "is removed"])
+    def test_waits_and_is_done(self, make_membership, fresh, overtake, act):
+        """I101: neither waits for the other for ever, which the database would end by failing one of them."""
+        member = make_membership(role="admin")
+        organization, person = member.organization, member.user
+        do = {
+            "invites": partial(
+                services.invite, organization, email="grace@example.com", role="member", actor=person
+            ),
+            "is removed": partial(services.remove_member, member, actor=None),
+        }[act]
+
+        outcome = overtake(organization, do, partial(erase_user, fresh(person), actor=None))
+
+        assert outcome is None, outcome
+        assert fresh(person).email.endswith("@erased.invalid")
+        assert not Membership.objects.filter(user=person).exists()
+        assert not RemovedMember.objects.filter(user=person).exists()
+        assert Invitation.objects.filter(invited_by=person).exists() is (act == "invites")

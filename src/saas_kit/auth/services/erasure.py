@@ -52,9 +52,10 @@ def register_erasure_step(name: str, step: ErasureStep) -> None:
 
     Args:
         name: A step of the same name is replaced.
-        step: Gets the person and the address that they have, or had. It writes to the database only: when somebody
-            asks for their erasure, it is run and rolled back, to find out whether it refuses. To refuse, it raises a
-            ``Conflict``, which the person is told.
+        step: Gets the person and the address that they have, or had. The instance that it gets is anonymous when
+            they are erased; their row has its address and username until all steps are done. It writes to the
+            database only: when somebody asks for their erasure, it is run and rolled back, to find out whether it
+            refuses. To refuse, it raises a ``Conflict``, which the person is told.
     """
     _steps[name] = step
 
@@ -118,14 +119,17 @@ def erase_user(user: AbstractBaseUser, *, actor: AbstractBaseUser | None) -> Non
     person = hold_user(user)
     email = getattr(person, email_field())
     # first of all, so that what the steps write into the audit log names nobody
-    _make_anonymous(person)
+    names = _make_anonymous(person)
     for step in _steps.values():
         step(person, email)
     revoke_sessions(person, actor=actor)
     for model in _own_models():
         model._base_manager.filter(user=person).delete()
     forget_recipient(email)
-    caller.forget_parts(person)
+    # last, as nobody can refer to a row of which a unique column was changed: whoever holds what is waited for above,
+    # such as an organization, may be about to
+    person = hold_user(person)
+    apply_changes(person, names)
     record("user.erased", target=person, actor=actor)
     send_on_commit(signals.user_erased, sender=type(person), user=person, email=email, actor=actor)
 
@@ -147,19 +151,20 @@ def _rehearse(person: Any) -> None:
     caller.forget_parts(person)
 
 
-def _make_anonymous(person: Any) -> None:
-    name = f"erased-{uuid4()}"
-    values: dict[str, Any] = {
-        email_field(): f"{name}@erased.invalid",  # RFC 2606: nobody will ever have it
-        "password": make_password(None),
-        "last_login": None,
-    }
-    for field in {username_field() or "username", "username"}:
-        if has_field(field):
-            values[field] = name[: person._meta.get_field(field).max_length]
+def _make_anonymous(person: Any) -> dict[str, Any]:
+    """Write what is not unique of somebody; return their other names, which only the instance has by now."""
+    values: dict[str, Any] = {"password": make_password(None), "last_login": None}
     values |= {field: "" for field in ("first_name", "last_name") if has_field(field)}
     values |= {field: False for field in ("is_active", "is_staff", "is_superuser") if has_field(field)}
     apply_changes(person, values)
+    name = f"erased-{uuid4()}"
+    names = {email_field(): f"{name}@erased.invalid"}  # RFC 2606: nobody will ever have it
+    for field in {username_field() or "username", "username"}:
+        if has_field(field):
+            names[field] = name[: person._meta.get_field(field).max_length]
+    for field, value in names.items():
+        setattr(person, field, value)
+    return names
 
 
 def _own_models() -> list[Any]:

@@ -218,7 +218,7 @@ def end_memberships(user: AbstractBaseUser, *, actor: AbstractBaseUser | None) -
     """
     End all of a person's memberships, for somebody who leaves the service.
 
-    Accounts that are theirs alone are deleted.
+    Accounts that are theirs alone are deleted. The audit log calls the person what the instance does.
 
     Raises:
         LastOwner: The person is the only owner of an account or an organization that others share.
@@ -230,6 +230,7 @@ def end_memberships(user: AbstractBaseUser, *, actor: AbstractBaseUser | None) -
             account_membership = _reread(found)  # another role may have been given before the lock was had
         except NotFound:
             continue  # or it ended
+        account_membership.user = user
         if not account_membership.is_owner:
             _end(account_membership, actor)
         elif is_shared(account, user):
@@ -240,15 +241,16 @@ def end_memberships(user: AbstractBaseUser, *, actor: AbstractBaseUser | None) -
     alive = Membership.objects.filter(user=user, organization__deleted_at__isnull=True)
     for found_below in alive.select_related("organization").order_by("organization"):
         with scope(found_below.organization):
-            _leave(found_below, actor)
+            _leave(found_below, user, actor)
 
 
-def _leave(found: Membership, actor: AbstractBaseUser | None) -> None:
+def _leave(found: Membership, user: AbstractBaseUser, actor: AbstractBaseUser | None) -> None:
     try:
         organization = lock_organization(found.organization)
         membership = _reread(found)
     except NotFound:
         return  # it ended before the lock was had
+    membership.user = user
     others = Membership.objects.in_organization(organization)
     if membership.is_owner and others.exclude(pk=membership.pk).exists():
         _keep_an_owner(membership, others)
