@@ -72,6 +72,12 @@ def answer():
         pre_send.disconnect(each)
 
 
+def amazon_error(status, code, text=""):
+    """Return what Anymail raises over an error of Amazon's: the answer is the mapping that boto3 makes of it."""
+    response = {"Error": {"Code": code, "Message": text}, "ResponseMetadata": {"HTTPStatusCode": status}}
+    return AnymailAPIError(code, esp_name="Amazon SES", response=response)
+
+
 class TestAnyProvider:
     def test_knows_the_message(self, use_backend, make_message, deliver):
         """It is told the id of the row, which it says in what it tells later, and has an id of its own."""
@@ -179,6 +185,62 @@ class TestErrors:
         api.answers[:] = [(422, {"ErrorCode": code, "Message": message})]
 
         assert deliver(make_message()).state == state
+
+    @pytest.mark.parametrize(
+        ("status", "code", "text", "state"),
+        [
+            (400, "MessageRejected", "Content is not allowed.", State.DEAD),
+            (400, "BadRequestException", "Local address contains control or whitespace", State.DEAD),
+            (400, "MessageRejected", "Email address is not verified. The following failed", State.QUEUED),
+            (400, "AccountSuspendedException", "", State.QUEUED),
+            (400, "SendingPausedException", "", State.QUEUED),
+            (400, "MailFromDomainNotVerifiedException", "", State.QUEUED),
+            (400, "ThrottlingException", "Rate exceeded", State.QUEUED),
+            (403, "InvalidSignatureException", "", State.QUEUED),
+            (429, "TooManyRequestsException", "", State.QUEUED),
+            (503, "ServiceUnavailable", "", State.QUEUED),
+        ],
+    )
+    def test_amazon_says_in_words_what_is_wrong(
+        self, use_backend, answer, make_message, deliver, status, code, text, state
+    ):
+        """It answers 400 to what is the account's or the rate's too."""
+        use_backend(ANYMAIL_TEST)
+        answer(amazon_error(status, code, text))
+
+        row = deliver(make_message())
+
+        assert (row.state, row.attempts) == (state, 1)
+
+    @pytest.mark.parametrize(
+        ("status", "code", "asked"),
+        [
+            (429, "TooManyRequestsException", 1),
+            (400, "ThrottlingException", 1),
+            (400, "Throttling", 1),
+            (503, "ServiceUnavailable", 1),
+            (400, "MessageRejected", 3),
+            (403, "InvalidSignatureException", 3),
+        ],
+    )
+    def test_amazon_is_left_alone_where_it_wants_to(
+        self, use_backend, answer, make_message, status, code, asked
+    ):
+        use_backend(ANYMAIL_TEST)
+        answer(amazon_error(status, code))
+        for name in "abc":
+            make_message(to=f"{name}@example.com")
+
+        assert deliver_due() == asked
+
+    @pytest.mark.parametrize("response", [{}, {"Error": None}, {"Error": {"Message": "?"}}])
+    def test_amazon_that_says_nothing_is_asked_again(
+        self, use_backend, answer, make_message, deliver, response
+    ):
+        use_backend(ANYMAIL_TEST)
+        answer(AnymailAPIError("no", esp_name="Amazon SES", response=response))
+
+        assert deliver(make_message()).state == State.QUEUED
 
     @pytest.mark.parametrize(("status", "asked"), [(429, 1), (503, 1), (401, 3), (422, 3)])
     def test_a_provider_that_wants_to_be_left_alone_is(self, use_provider, api, make_message, status, asked):

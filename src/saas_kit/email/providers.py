@@ -56,6 +56,12 @@ _WAIT = {HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE}
 # Postmark answers 422 to whatever is wrong, the account too; these codes are of the message.
 _POSTMARK_FAULTS_OF_MESSAGE = {300, 411}
 
+# Amazon answers 400 to what is wrong with the account or the rate too, so that its words decide.
+_AMAZON_FAULTS_OF_MESSAGE = {"BadRequestException", "MessageRejected"}
+_AMAZON_THROTTLES = {"Throttling", "ThrottlingException"}
+# It rejects whatever comes from a sender that nobody has verified, which may be mended.
+_AMAZON_UNVERIFIED = "Email address is not verified"
+
 # What a provider answers where it took a message with the same idempotency key before.
 _TAKEN_BEFORE = {"Brevo": ("code", "duplicate_parameter"), "Resend": ("name", "invalid_idempotent_request")}
 
@@ -199,12 +205,20 @@ def is_fault_of_message(error: Any) -> bool:
     """Tell whether an API refused a message for what it is, rather than for the account, the rate or itself."""
     if error.esp_name == "Postmark":
         return _answer_of(error).get("ErrorCode") in _POSTMARK_FAULTS_OF_MESSAGE
+    if error.esp_name == "Amazon SES":
+        code, text = (_look_up(error.response, ("Error", name)) for name in ("Code", "Message"))
+        return code in _AMAZON_FAULTS_OF_MESSAGE and not str(text).startswith(_AMAZON_UNVERIFIED)
     return error.status_code in _FAULTS_OF_MESSAGE
 
 
 def has_to_wait(error: Any) -> bool:
     """Tell whether it is of no use to go on with other messages now: no answer, too many, or out of order."""
-    return error.response is None or error.status_code in _WAIT
+    if error.response is None:
+        return True
+    if error.esp_name == "Amazon SES":  # its answer is a mapping, as boto3 makes it
+        status = _look_up(error.response, ("ResponseMetadata", "HTTPStatusCode"))
+        return status in _WAIT or _look_up(error.response, ("Error", "Code")) in _AMAZON_THROTTLES
+    return error.status_code in _WAIT
 
 
 def read_event(event: Any, provider: str) -> ProviderEvent | None:
