@@ -268,6 +268,40 @@ class TestInvite:
 
         assert invite(make_organization(), email="c@example.com", role="member", actor=None)[1]
 
+    def test_address_hears_so_often(self, make_organization, clock):
+        """Taking back and inviting again is no way around the limit; another organization's messages do not count."""
+        organization = make_organization()
+        for _ in range(5):
+            invitation, _ = invite(organization, email="ada@example.com", role="member", actor=None)
+            revoke_invitation(invitation, actor=None)
+
+        with pytest.raises(RateLimited):
+            invite(organization, email="ADA@example.com", role="member", actor=None)
+
+        assert OutboxMessage.objects.count() == Invitation.objects.count() == 5
+        assert invite(organization, email="eve@example.com", role="member", actor=None)[1]
+        assert invite(make_organization(), email="ada@example.com", role="member", actor=None)[1]
+        clock.shift(timedelta(hours=1))
+        assert invite(organization, email="ada@example.com", role="member", actor=None)[1]
+
+    def test_address_hears_so_often_of_the_same(self, make_organization, make_invitation, clock):
+        """What is sent again counts as well, by both ways, and is left as it was."""
+        organization = make_organization()
+        for _ in range(2):
+            revoke_invitation(make_invitation(organization, "ada@example.com"), actor=None)
+        pending = make_invitation(organization, "ada@example.com")
+        resend_invitation(pending, actor=None)
+        invite(organization, email="ada@example.com", role="viewer", actor=None)
+        clock.shift(timedelta(minutes=1))
+
+        with pytest.raises(RateLimited):
+            resend_invitation(pending, actor=None)
+        with pytest.raises(RateLimited):
+            invite(organization, email="ada@example.com", role="admin", actor=None)
+
+        pending.refresh_from_db()
+        assert (pending.role, pending.sent_at) == ("viewer", NOW)
+
     def test_each_organization_has_its_own(self, make_invitation):
         """An address can be invited by several; nothing of one is told to another."""
         first = make_invitation(email="ada@example.com")

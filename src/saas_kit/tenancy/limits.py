@@ -7,6 +7,7 @@ from saas_kit.tenancy.conf import TenancySettings
 
 DEFAULTS: dict[str, str | None] = {
     "invitations": "500/d",  # addresses that one organization invites
+    "invitation_address": "5/h",  # messages by which one organization invites one address, or does so again
     "invitation_resend": "3/h",  # further messages about one invitation
     "invitation_token": "60/h",  # tokens of invitations that are no good, from one network
     "domain_proofs": "30/h",  # times that one organization has DNS asked for its domains

@@ -94,7 +94,7 @@ def invite(
         RoleTooHigh: The actor holds less than the role grants.
         AlreadyMember: A member has the address.
         NoSeatsLeft: The organization may have no more members.
-        RateLimited: The organization, or the address by it, was invited too often.
+        RateLimited: The organization or its account invited too many, or the address too often.
     """
     email, now = clean_address(email), timezone.now()
     offer = {
@@ -113,6 +113,7 @@ def invite(
         require_dominance(actor, organization, *_offered_by(pending))
         _renew(organization, pending, offer, actor)
         return pending, False
+    LIMITS.count("invitation_address", str(organization.pk), email)
     LIMITS.count("invitations", str(organization.pk))
     invitation = Invitation(organization=organization, email=email, **offer, **_answering(actor))
     invitation.save(force_insert=True)
@@ -138,7 +139,7 @@ def resend_invitation(invitation: Invitation, *, actor: AbstractBaseUser | None)
         RoleTooHigh: The actor holds less than the role grants.
         AlreadyMember: A member has the address.
         NoSeatsLeft: It had expired, and the organization may have no more members.
-        RateLimited: It was sent too often.
+        RateLimited: It was sent too often, or the organization invited the address too often.
     """
     organization = lock_organization(invitation.organization)
     invitation = _reread(invitation)
@@ -348,6 +349,7 @@ def _renew(
     actor: AbstractBaseUser | None,
 ) -> None:
     LIMITS.count("invitation_resend", str(invitation.pk))
+    LIMITS.count("invitation_address", str(organization.pk), invitation.email)
     held_no_seat = invitation.is_expired
     changes = apply_changes(invitation, {**offer, **_answering(actor), "reminded_at": None})
     if held_no_seat:
