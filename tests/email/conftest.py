@@ -10,8 +10,14 @@ import pytest
 
 from saas_kit.email.messages import Message
 from saas_kit.email.models import OutboxMessage
-from saas_kit.email.services import deliver_due, send
+from saas_kit.email.services import deliver_due, delivery, send
 from tests.email.messages import Notice
+
+
+@pytest.fixture(autouse=True)
+def _no_pause(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let no test wait because another one's server was away."""
+    monkeypatch.setattr(delivery, "_unreachable_at", None)
 
 
 @pytest.fixture
@@ -45,7 +51,7 @@ def deliver() -> Callable[..., OutboxMessage]:
     """Deliver one message, and return what became of it."""
 
     def deliver(row: OutboxMessage) -> OutboxMessage:
-        deliver_due(only=row.pk)
+        deliver_due(only=[row.pk])
         row.refresh_from_db()
         return row
 

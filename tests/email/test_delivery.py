@@ -617,7 +617,7 @@ class TestCost:
 
     def test_one_message_takes_four_queries(self, sink, make_message):
         row = make_message()
-        assert len(self.queries(lambda: deliver_due(only=row.pk))) == 4
+        assert len(self.queries(lambda: deliver_due(only=[row.pk]))) == 4
         make_message(to="grace@example.com")
         assert len(self.queries(lambda: deliver_due(1))) == 4
 

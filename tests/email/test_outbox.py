@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import socket
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -17,10 +19,13 @@ from saas_kit.core.exceptions import Conflict
 from saas_kit.email.exceptions import NothingLeftToSend
 from saas_kit.email.messages import Message, secret
 from saas_kit.email.models import OutboxMessage, State
-from saas_kit.email.services import deliver_due, requeue, send
+from saas_kit.email.services import deliver_due, delivery, forget_recipient, requeue, send
 from tests.email.messages import Key, Notice
+from tests.email.smtp_sink import SmtpSink
 
 pytestmark = pytest.mark.django_db
+
+SMTP = "django.core.mail.backends.smtp.EmailBackend"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,6 +91,60 @@ class TestSend:
             send(Notice(), to="ada@example.com")
 
         assert len(mail.outbox) == 6
+
+    def test_each_block_of_a_test_has_its_own(self, on_commit):
+        """What a test wrote before a block, whose callbacks nobody runs, is not delivered by it."""
+        send(Notice(), to="before@example.com")
+        with on_commit():
+            send(Notice(), to="first@example.com")
+        send(Notice(), to="between@example.com")
+        with on_commit():
+            send(Notice(), to="second@example.com")
+            send(Notice(), to="third@example.com")
+
+        assert [each.to for each in mail.outbox] == [
+            ["first@example.com"],
+            ["second@example.com"],
+            ["third@example.com"],
+        ]
+
+    def test_callbacks_that_a_test_runs_itself(self, django_capture_on_commit_callbacks):
+        """Each delivers its own message."""
+        with django_capture_on_commit_callbacks() as callbacks:
+            send(Notice(), to="first@example.com")
+            send(Notice(), to="second@example.com")
+        assert not mail.outbox
+
+        callbacks[1]()
+
+        assert [each.to for each in mail.outbox] == [["second@example.com"]]
+
+    @pytest.mark.parametrize("address", ["", "  "])
+    def test_nobody_is_sent_nothing(self, on_commit, address):
+        """As a user of Django's may have no address; somebody who has one gets it."""
+        with on_commit():
+            assert send(Notice(), to=address) is None
+            assert send(Notice(), to="ada@example.com") is not None
+
+        assert [each.to for each in mail.outbox] == [["ada@example.com"]]
+        assert OutboxMessage.objects.count() == 1
+
+
+class TestForgetting:
+    @pytest.mark.parametrize(("address", "left"), [("", 1), ("ada@example.com", 0)])
+    def test_only_messages_to_an_address(self, make_message, address, left):
+        make_message()
+        forget_recipient(address)
+        assert OutboxMessage.objects.count() == left
+
+    def test_nobody_is_not_forgotten(self, make_message):
+        """Rows without an address, as another version of the kit may have left them, are of many people."""
+        row = make_message()
+        OutboxMessage.objects.update(recipient="")
+
+        forget_recipient("")
+
+        assert OutboxMessage.objects.filter(pk=row.pk).exists()
 
 
 class TestRequeue:
@@ -161,6 +220,75 @@ class TestCommit:
                 send(Notice(), to=f"person{number}@example.com")
 
         assert [each.to for each in mail.outbox] == [[f"person{number}@example.com"] for number in range(3)]
+
+    def test_messages_of_a_commit_share_a_connection(self, use_backend):
+        """What else is due is left to those who look for it."""
+        with SmtpSink() as sink:
+            use_backend(SMTP, {"host": "127.0.0.1", "port": sink.port, "timeout": 5})
+            older = OutboxMessage.objects.create(kind=Notice.kind, recipient="old@example.com", language="en")
+            with transaction.atomic():
+                keys = [send(Notice(), to=f"person{number}@example.com") for number in range(25)]
+
+            assert sink.connections == 1
+            assert len(sink.taken) == 25
+        sent = OutboxMessage.objects.filter(state=State.SENT).values_list("pk", flat=True)
+        assert set(sent) == set(keys)
+        older.refresh_from_db()
+        assert older.attempts == 0
+
+    def test_silent_server_holds_a_commit_up_once(self, use_backend, silent_server):
+        """And those that come soon after it not at all; what was not tried is due, for whoever looks for it."""
+        use_backend(SMTP, {"host": "127.0.0.1", "port": silent_server, "timeout": 0.5})
+
+        def write() -> None:
+            with transaction.atomic():
+                for number in range(20):
+                    send(Notice(), to=f"person{number}@example.com")
+
+        assert 0.4 < seconds(write) < 2
+        assert sorted(OutboxMessage.objects.values_list("attempts", flat=True)) == [0] * 19 + [1]
+        assert OutboxMessage.objects.due().count() == 19
+        assert seconds(write) < 0.4
+        assert OutboxMessage.objects.filter(attempts__gt=0).count() == 1
+
+    def test_after_the_pause_it_is_tried_again(self, use_backend, silent_server, monkeypatch):
+        use_backend(SMTP, {"host": "127.0.0.1", "port": silent_server, "timeout": 0.1})
+        send(Notice(), to="first@example.com")
+        use_backend("django.core.mail.backends.locmem.EmailBackend")
+
+        send(Notice(), to="second@example.com")
+        assert not mail.outbox
+
+        monkeypatch.setattr(delivery, "_unreachable_at", delivery._unreachable_at - delivery.PAUSE)
+        send(Notice(), to="third@example.com")
+        assert [each.to for each in mail.outbox] == [["third@example.com"]]
+
+    def test_one_who_looks_for_what_is_due_does_not_pause(self, use_backend, silent_server):
+        """And where that reaches the server, messages are delivered at once again."""
+        use_backend(SMTP, {"host": "127.0.0.1", "port": silent_server, "timeout": 0.1})
+        send(Notice(), to="first@example.com")
+        use_backend("django.core.mail.backends.locmem.EmailBackend")
+        send(Notice(), to="second@example.com")
+
+        assert deliver_due() == 1
+        send(Notice(), to="third@example.com")
+
+        assert [each.to for each in mail.outbox] == [["second@example.com"], ["third@example.com"]]
+
+
+@pytest.fixture
+def silent_server() -> Iterator[int]:
+    """A port where somebody listens and never answers."""
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        listening.listen(16)
+        yield listening.getsockname()[1]
+
+
+def seconds(function: Callable[[], object]) -> float:
+    start = time.monotonic()
+    function()
+    return time.monotonic() - start
 
 
 @pytest.mark.postgresql

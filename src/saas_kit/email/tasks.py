@@ -7,7 +7,7 @@ from uuid import UUID
 from saas_kit.core.locks import one_at_a_time
 from saas_kit.core.tasks import background_task, hand_over, run_command
 from saas_kit.email.models import OutboxMessage
-from saas_kit.email.services import deliver_due
+from saas_kit.email.services import deliver_due, was_reachable
 
 PIECE = 50
 """How many messages one task delivers: several workers share many, and one that is asked to stop soon can."""
@@ -23,9 +23,10 @@ def deliver(count: int) -> None:
 
 
 @background_task
-def deliver_one(key: str) -> None:
-    """Deliver one message, where that is done by whoever caused it."""
-    deliver_due(only=UUID(key))
+def deliver_these(*keys: str) -> None:
+    """Deliver some messages, where that is done by whoever caused them; not soon after no server could be reached."""
+    if was_reachable():
+        deliver_due(only=[UUID(key) for key in keys])
 
 
 @background_task

@@ -1,6 +1,6 @@
 """Every write to the outbox: messages are put into it, delivered from it, and followed until they arrive."""
 
-from saas_kit.email.services.delivery import deliver_due, read_message
+from saas_kit.email.services.delivery import deliver_due, read_message, was_reachable
 from saas_kit.email.services.outbox import (
     cancel_message,
     cancel_messages,
@@ -35,4 +35,5 @@ __all__ = [
     "topics",
     "unsubscribe",
     "unsubscribe_token",
+    "was_reachable",
 ]

@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 import logging
 import random
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
@@ -38,14 +39,19 @@ from saas_kit.email.services.suppressions import unsubscribe_token
 
 logger = logging.getLogger("saas_kit.email")
 
+PAUSE = 30.0
+"""For how many seconds nobody waits for a server who only caused a message, after it could not be reached."""
+
 _TAKEN_AT_ONCE = 10
 _FIRST_PAUSE = timedelta(seconds=30)
 _LONGEST_PAUSE = timedelta(hours=6)
 _MOST_DOUBLINGS = 10  # the pause is the longest by then
 _LONGEST_ERROR = 500
 
+_unreachable_at: float | None = None
 
-def deliver_due(limit: int | None = None, *, only: UUID | None = None) -> int:
+
+def deliver_due(limit: int | None = None, *, only: Sequence[UUID] | None = None) -> int:
     """
     Deliver messages that are due, and return how many were tried.
 
@@ -54,25 +60,54 @@ def deliver_due(limit: int | None = None, *, only: UUID | None = None) -> int:
 
     Args:
         limit: How many it tries at most; None tries all.
-        only: The id of the one message that it tries, if that is due.
+        only: The ids of those that it tries, if they are due; None tries any.
     """
-    due = OutboxMessage.objects.due()
-    if only is not None:
-        due, limit = due.filter(pk=only), 1
-    tried = 0
+    global _unreachable_at  # noqa: PLW0603 - all threads share the server
     with Mailer() as mailer:
-        while limit is None or tried < limit:
-            wanted = _TAKEN_AT_ONCE if limit is None else min(_TAKEN_AT_ONCE, limit - tried)
-            taken = _take(due, wanted)
-            for index, row in enumerate(taken):
-                if row.state == State.SUPPRESSED or _is_over_limit(row):
-                    continue
-                tried += _attempt(row, mailer)
-                if not mailer.is_reachable:
-                    _release(taken[index + 1 :])
-                    return tried
-            if len(taken) < wanted:
-                break
+        tried = _deliver_any(limit, mailer) if only is None else _deliver_some(only, mailer)
+    if not mailer.is_reachable:
+        _unreachable_at = time.monotonic()
+    elif tried:
+        _unreachable_at = None
+    return tried
+
+
+def was_reachable() -> bool:
+    """Tell whether the server could be reached the last time that this process tried, or that is some time ago."""
+    return _unreachable_at is None or time.monotonic() >= _unreachable_at + PAUSE
+
+
+def _deliver_any(limit: int | None, mailer: Mailer) -> int:
+    tried = 0
+    while limit is None or tried < limit:
+        wanted = _TAKEN_AT_ONCE if limit is None else min(_TAKEN_AT_ONCE, limit - tried)
+        taken = _take(OutboxMessage.objects.due(), wanted)
+        tried += _deliver(taken, mailer)
+        if len(taken) < wanted or not mailer.is_reachable:
+            break
+    return tried
+
+
+def _deliver_some(keys: Sequence[UUID], mailer: Mailer) -> int:
+    tried = 0
+    for start in range(0, len(keys), _TAKEN_AT_ONCE):
+        piece = keys[start : start + _TAKEN_AT_ONCE]
+        tried += _deliver(_take(OutboxMessage.objects.due().filter(pk__in=piece), len(piece)), mailer)
+        if not mailer.is_reachable:
+            break
+    return tried
+
+
+def _deliver(taken: Sequence[OutboxMessage], mailer: Mailer) -> int:
+    """Try to deliver messages that were taken, up to the first that finds no server, and return how many were tried."""
+    tried = 0
+    for index, row in enumerate(taken):
+        if row.state == State.SUPPRESSED or _is_over_limit(row):
+            continue
+        tried += _attempt(row, mailer)
+        if not mailer.is_reachable:
+            _release(taken[index + 1 :])
+            break
     return tried
 
 
