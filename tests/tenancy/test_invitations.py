@@ -268,6 +268,20 @@ class TestInvite:
 
         assert invite(make_organization(), email="c@example.com", role="member", actor=None)[1]
 
+    def test_account_invites_so_many_a_day(self, make_organization, settings, clock):
+        """However many organizations an account has, what it can cause is limited; another's does not count."""
+        settings.SAAS_KIT_TENANCY_RATE_LIMITS = {"invitations_account": "2/d"}
+        first = make_organization()
+        second = make_organization(account=first.account)
+        for each in (first, second):
+            invite(each, email="a@example.com", role="member", actor=None)
+
+        with pytest.raises(RateLimited):
+            invite(second, email="b@example.com", role="member", actor=None)
+
+        assert not Invitation.objects.to_address("b@example.com").exists()
+        assert invite(make_organization(), email="b@example.com", role="member", actor=None)[1]
+
     def test_address_hears_so_often(self, make_organization, clock):
         """Taking back and inviting again is no way around the limit; another organization's messages do not count."""
         organization = make_organization()

@@ -115,6 +115,7 @@ def invite(
         return pending, False
     LIMITS.count("invitation_address", str(organization.pk), email)
     LIMITS.count("invitations", str(organization.pk))
+    LIMITS.count("invitations_account", str(organization.account_id))
     invitation = Invitation(organization=organization, email=email, **offer, **_answering(actor))
     invitation.save(force_insert=True)
     require_seats(organization)
