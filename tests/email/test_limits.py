@@ -10,6 +10,8 @@ from django.core import mail
 from django.db.models import F
 from django.db.models.functions import Now
 
+from saas_kit.auth.messages import PasswordChanged
+from saas_kit.email.messages import message_class, message_kinds
 from saas_kit.email.models import OutboxMessage, State
 from saas_kit.email.services import deliver_due, requeue
 from tests.email.messages import Key
@@ -77,6 +79,23 @@ class TestAddress:
         for _ in range(3):
             assert deliver(make_message(Key(token="t"))).state == State.SENT
         assert deliver(make_message()).state == State.SENT
+
+    def test_security_notices_do_not_wait_for_what_others_cause(self, make_message, deliver):
+        """Else whoever takes an account over could let its owner be told too late, by filling their mailbox first."""
+        for _ in range(20):
+            assert deliver(make_message()).state == State.SENT
+        assert deliver(make_message()).state == State.QUEUED
+
+        assert deliver(make_message(PasswordChanged())).state == State.SENT
+
+    def test_of_sign_in_only_what_can_wait_does(self):
+        limited = {
+            kind
+            for kind in message_kinds()
+            if kind.startswith("saas_kit_auth.") and message_class(kind).is_limited
+        }
+
+        assert limited == {"saas_kit_auth.welcome"}
 
     def test_attempts_of_one_message_count_once(self, limits, make_message, deliver, use_backend):
         limits(address="2/h")

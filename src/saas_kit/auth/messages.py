@@ -33,6 +33,18 @@ class TokenMessage(Message):
 
 
 @dataclass(frozen=True, kw_only=True)
+class SecurityNotice(Message):
+    """
+    Tells somebody of what was done with their account, whoever did it.
+
+    It never waits for other messages to the same address, as others can cause those. What causes a notice is rare, or
+    limited where it is done.
+    """
+
+    is_limited: ClassVar = False
+
+
+@dataclass(frozen=True, kw_only=True)
 class VerifyEmail(TokenMessage):
     """Asks for the proof that an address is somebody's."""
 
@@ -49,7 +61,7 @@ class VerifyEmailReminder(TokenMessage):
 
 
 @dataclass(frozen=True, kw_only=True)
-class ExistingAccount(Message):
+class ExistingAccount(SecurityNotice):
     """Tells somebody that their address was used to register, although they have an account."""
 
     kind: ClassVar = "saas_kit_auth.existing_account"
@@ -73,7 +85,7 @@ class SetPassword(TokenMessage):
 
 
 @dataclass(frozen=True, kw_only=True)
-class PasswordChanged(Message):
+class PasswordChanged(SecurityNotice):
     """Tells somebody that their password is another now."""
 
     kind: ClassVar = "saas_kit_auth.password_changed"
@@ -89,7 +101,7 @@ class ConfirmNewEmail(TokenMessage):
 
 
 @dataclass(frozen=True, kw_only=True)
-class EmailChanged(Message):
+class EmailChanged(SecurityNotice):
     """
     Tells somebody, at their old address, that another one took its place.
 
@@ -108,7 +120,7 @@ class EmailChanged(Message):
 
 
 @dataclass(frozen=True, kw_only=True)
-class AccountDeletion(Message):
+class AccountDeletion(SecurityNotice):
     """
     Tells somebody that their account will be deleted, and how they can keep it.
 
@@ -123,7 +135,7 @@ class AccountDeletion(Message):
 
 
 @dataclass(frozen=True, kw_only=True)
-class AccountKept(Message):
+class AccountKept(SecurityNotice):
     """Tells somebody that their account will not be deleted after all."""
 
     kind: ClassVar = "saas_kit_auth.account_kept"
@@ -131,7 +143,7 @@ class AccountKept(Message):
 
 
 @dataclass(frozen=True, kw_only=True)
-class MFAEnabled(Message):
+class MFAEnabled(SecurityNotice):
     """Tells somebody that a second factor is asked for from now on."""
 
     kind: ClassVar = "saas_kit_auth.mfa_enabled"
@@ -139,7 +151,7 @@ class MFAEnabled(Message):
 
 
 @dataclass(frozen=True, kw_only=True)
-class MFADisabled(Message):
+class MFADisabled(SecurityNotice):
     """Tells somebody that one of their second factors was removed."""
 
     kind: ClassVar = "saas_kit_auth.mfa_disabled"
@@ -147,7 +159,7 @@ class MFADisabled(Message):
 
 
 @dataclass(frozen=True, kw_only=True)
-class RecoveryCodesRenewed(Message):
+class RecoveryCodesRenewed(SecurityNotice):
     """Tells somebody that their recovery codes are others now; it has none of them."""
 
     kind: ClassVar = "saas_kit_auth.recovery_codes_renewed"
@@ -155,9 +167,9 @@ class RecoveryCodesRenewed(Message):
 
 
 @dataclass(frozen=True, kw_only=True)
-class PasskeyMessage(Message):
+class PasskeyMessage(SecurityNotice):
     """
-    A message about a passkey.
+    A notice about a passkey.
 
     Attributes:
         name: What it is, or was, called.
@@ -187,7 +199,7 @@ class PasskeyRemoved(PasskeyMessage):
 
 
 @dataclass(frozen=True, kw_only=True)
-class ProviderLinked(Message):
+class ProviderLinked(SecurityNotice):
     """
     Tells somebody that they can sign in at a provider from now on.
 
@@ -215,7 +227,7 @@ class Welcome(Message):
 
 
 @dataclass(frozen=True, kw_only=True)
-class NewSignIn(Message):
+class NewSignIn(SecurityNotice):
     """
     Tells somebody that their account was used in a way that it was not used before.
 
