@@ -30,6 +30,7 @@ from saas_kit.auth.services import (
     verify_email,
 )
 from saas_kit.auth.services.people import hold_user
+from saas_kit.tenancy.limits import TABLE as LIMITS
 from saas_kit.tenancy.models import AbstractOrganization, AccountMembership, get_organization_model
 from saas_kit.tenancy.services import (
     accept_invitation,
@@ -157,7 +158,10 @@ def provision_user(
         EmailTaken: Somebody has the address; they are invited instead.
         UnknownRole: The organization has no such role.
         RoleTooHigh: The actor holds less than the role grants.
+        RateLimited: The organization has asked for too many.
     """
+    # before it shows whether somebody has the address
+    LIMITS.count("provision", str(organization.pk))
     user = create_user(email=email, password=None, actor=actor, **fields)
     introduce_member(organization, user, role, actor=actor)
     ask_to_set_password(user)

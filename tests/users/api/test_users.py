@@ -183,6 +183,24 @@ class TestProvision:
             assert refused.json()["errors"][0]["field"] == "email"
         assert organization.memberships.count() == 1
 
+    def test_organization_asks_only_so_often(
+        self, client: ApiClient, organization: Any, make_membership: Any, client_for: Any, settings: Any
+    ) -> None:
+        """Messages and the looks at who has an address are counted alike; another organization has its own."""
+        settings.SAAS_KIT_TENANCY_RATE_LIMITS = {"provision": "2/h"}
+        other = client_for(make_membership(role="owner").user)
+
+        def ask(email: str, caller: ApiClient = client) -> Any:
+            return caller.post("users/", {"email": email})
+
+        taken = "taken@example.com"
+        answers = [ask(taken), ask(taken), ask(taken), ask("new@example.com")]
+
+        assert [each.status_code for each in answers] == [201, 400, 429, 429]
+        assert 0 < int(answers[-1].headers["Retry-After"]) <= 3600
+        assert not get_user_model()._default_manager.filter(email="new@example.com").exists()
+        assert ask("new@example.com", other).status_code == 201
+
     def test_nobody_is_made_more_than_the_caller(
         self, organization: Any, make_membership: Any, client_for: Any
     ) -> None:

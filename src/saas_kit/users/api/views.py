@@ -169,7 +169,8 @@ class UserViewSet(OrganizationTargetMixin, TenantViewSet, ModelViewSet):
         "destroy": Access.AUTHENTICATED,
     }
     descriptions = {
-        "create": "Make a new person a member of an organization. They are sent a link to set their password.",
+        "create": "Make a new person a member of an organization. They are sent a link to set their password. "
+        "It is 429 where the organization has asked for too many within a day, whether or not they were made.",
         "update": "Replace a person's profile. Only they themselves and platform staff may.",
         "partial_update": "Change a person's profile. Only they themselves and platform staff may.",
         "destroy": "Deactivate a person, end their sessions and their memberships. "
