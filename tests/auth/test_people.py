@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from functools import partial
 
 import pytest
 from allauth.account.models import EmailAddress
@@ -292,3 +293,17 @@ def test_i57_m7_two_parallel_sign_ups_make_one_person(make_person):
     assert sorted(outcomes) == sorted(
         [(n, "made") for n in range(rounds)] + [(n, "taken") for n in range(rounds)] * 3
     )
+
+
+@pytest.mark.postgresql
+@pytest.mark.django_db(transaction=True)
+def test_i57_of_those_who_take_one_address_at_once_one_has_it(make_person, race):
+    """Whatever the user model, the others are told that it is taken."""
+    people = [make_person() for _ in range(4)]
+    for number in range(5):
+        email = f"race{number}@example.com"
+
+        outcomes = race(*(partial(services.change_email, each, email, actor=None) for each in people))
+
+        assert [type(each) for each in outcomes if each is not None] == [EmailTaken] * 3, outcomes
+        assert EmailAddress.objects.filter(email=email).count() == 1

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from django.apps import apps
@@ -66,7 +68,8 @@ def create_user(
     if password is not None:
         validate_password(password, user)
     user.set_password(password)
-    _save(user, email)
+    with _unless_taken(email, user):
+        user.save(force_insert=True)
     addresses = apps.get_model("account.EmailAddress")._default_manager
     addresses.create(user=user, email=email, primary=True, verified=email_verified)
     record("user.created", target=user, actor=actor)
@@ -139,13 +142,10 @@ def change_email(
         InvalidInput: It is not an address.
     """
     email = normalize_email(email)
-    if not isinstance(user, AbstractEmailUser):
-        _queue_for(email)
-    if users_with_email(email).exclude(pk=user.pk).exists():
-        raise EmailTaken(field="email")
-    setattr(user, email_field(), email)
-    _validate_fields(user, email)
-    changes = apply_changes(hold_user(user), {email_field(): email})
+    with _unless_taken(email, user):
+        setattr(user, email_field(), email)
+        _validate_fields(user, email)
+        changes = apply_changes(hold_user(user), {email_field(): email})
     if not changes:
         return
     addresses = apps.get_model("account.EmailAddress")._default_manager.filter(user=user)
@@ -216,17 +216,19 @@ def _validate_fields(user: AbstractBaseUser, email: str) -> None:
         raise InvalidInput(" ".join(messages), field=public.get(field, field)) from error
 
 
-def _save(user: AbstractBaseUser, email: str) -> None:
-    """Insert a row for an address that nobody has, in no case of letters."""
+@contextmanager
+def _unless_taken(email: str, user: AbstractBaseUser) -> Iterator[None]:
+    """Let somebody be given an address that nobody else has, in no case of letters."""
     if not isinstance(user, AbstractEmailUser):
         _queue_for(email)
-    if users_with_email(email).exists():
+    others = users_with_email(email).exclude(pk=user.pk)
+    if others.exists():
         raise EmailTaken(field="email")
     try:
         with transaction.atomic():
-            user.save(force_insert=True)
-    except IntegrityError as error:
-        if users_with_email(email).exists():
+            yield
+    except IntegrityError as error:  # somebody took it at the same moment
+        if others.exists():
             raise EmailTaken(field="email") from error
         raise
 
