@@ -214,10 +214,16 @@ class TestGrace:
         assert people["results"] == []
 
     def test_what_it_records_names_nobody(
-        self, client: ApiClient, person: Any, events: Callable[..., list[Any]], make_membership: Any
+        self,
+        client: ApiClient,
+        person: Any,
+        events: Callable[..., list[Any]],
+        make_membership: Any,
+        make_account_membership: Any,
     ) -> None:
         """The audit log has the address from before; what is added when memberships end has it not."""
         make_membership(user=person)
+        make_account_membership(user=person)
         assert _delete(client, RIGHT).status_code == 204
         before = len(events())
         assert any("ann@example.com" in each.target_label for each in events())
@@ -225,7 +231,8 @@ class TestGrace:
         _purge_later()
 
         added = events()[before:]
-        assert {"member.removed", "user.erased"} <= {each.action for each in added}
+        ended = {"member.removed", "account_member.removed", "user.erased"}
+        assert ended <= {each.action for each in added}
         assert not [
             each for each in added if "ann@" in f"{each.target_label}{each.actor_label}{each.changes}"
         ]
