@@ -143,8 +143,10 @@ class ApiSchema(AutoSchema):
             *super().get_override_parameters(),
             *getattr(self.view, "extra_parameters", {}).get(self._action, ()),
         ]
-        is_a_tenants = not getattr(self.view, "needs_no_organization", False)
-        if isinstance(self.view, ViewSetMixin) and is_a_tenants and self._required() is not Access.PUBLIC:
+        is_narrowed = self._action in getattr(self.view, "narrowed_actions", ()) or not getattr(
+            self.view, "needs_no_organization", False
+        )
+        if isinstance(self.view, ViewSetMixin) and is_narrowed and self._required() is not Access.PUBLIC:
             parameters += _collection_headers
         if 412 in self._error_statuses():
             parameters.append(_IF_MATCH)

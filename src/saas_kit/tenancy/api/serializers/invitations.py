@@ -270,6 +270,26 @@ class ReceivedInvitationSerializer(_SeenByTheInvited):
         read_only_fields = fields
 
 
+@extend_schema_serializer(
+    examples=[
+        OpenApiExample(
+            "Membership",
+            value={
+                "id": _ID.format(7),
+                "organization": _ID.format(2),
+                "user": {
+                    "id": _ID.format(8),
+                    "email": "grace@example.com",
+                    "first_name": "Grace",
+                    "last_name": "Hopper",
+                },
+                "role": "member",
+                "created_at": "2026-02-01T09:30:00Z",
+            },
+            response_only=True,
+        )
+    ]
+)
 class AcceptedInvitationSerializer(ModelSerializer):
     """The membership that an invitation became."""
 

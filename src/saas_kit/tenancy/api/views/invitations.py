@@ -158,6 +158,7 @@ class ReceivedInvitationViewSet(mixins.ListModelMixin, ApiViewSet):
     tags = ["Invitations"]
     noun, noun_plural = "invitation", "the caller's own invitations"
     needs_no_organization = True
+    narrowed_actions = ("list",)
     lookup_field = "token"
     lookup_value_converter = "str"
     queryset = Invitation.objects.select_related("organization", "invited_by")
