@@ -10,6 +10,7 @@ from uuid import uuid4
 import pytest
 import time_machine
 from django.db import connection
+from django.db.models.signals import post_save
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
@@ -1102,13 +1103,55 @@ class TestRemind:
         revoke_invitation(revoked, actor=None)
         services.delete_organization(deleted.organization, actor=None)
         services.remove_member(admin, actor=None)
-        clock.shift(timedelta(days=4))
-        del brief, void
 
+        clock.shift(timedelta(days=2))
+        assert brief.visible_status == "pending"
+        assert remind_invitations() == 0
+
+        clock.shift(timedelta(days=2))
+        assert void.visible_status == "pending"
         assert remind_invitations() == 0
 
         clock.shift(timedelta(days=4))
         assert remind_invitations() == 0
+
+    @pytest.mark.parametrize("suspended", ["organization", "account"])
+    def test_nobody_of_what_is_suspended(self, make_invitation, clock, suspended):
+        """Nobody could accept it; once the organization and its account are active again they are reminded."""
+        invitation = make_invitation()
+        clock.shift(timedelta(days=5))
+        self._set_status(invitation.organization, suspended, Status.SUSPENDED)
+
+        assert remind_invitations() == 0
+
+        self._set_status(invitation.organization, suspended, Status.ACTIVE)
+        assert remind_invitations() == 1
+
+    @pytest.mark.parametrize("suspended", ["organization", "account"])
+    def test_nobody_of_what_is_suspended_meanwhile(self, make_invitation, clock, suspended):
+        """What was active as it was found is asked about once more while it is held."""
+        invitations = [make_invitation() for _ in range(2)]
+        clock.shift(timedelta(days=5))
+
+        def suspend(instance, **kwargs):
+            post_save.disconnect(suspend, sender=OutboxMessage)
+            (other,) = (each for each in invitations if each.organization_id != instance.organization_id)
+            with unscoped(reason="a test suspends another organization"):
+                self._set_status(other.organization, suspended, Status.SUSPENDED)
+
+        post_save.connect(suspend, sender=OutboxMessage)
+
+        assert remind_invitations() == 1
+
+        reminded = OutboxMessage.objects.filter(kind="saas_kit_tenancy.invitation_reminder")
+        assert reminded.count() == 1
+        assert Invitation.objects.filter(reminded_at__isnull=True).count() == 1
+
+    def _set_status(self, organization, which, status):
+        if which == "organization":
+            services.set_organization_status(organization, status, actor=None)
+        else:
+            services.set_account_status(organization.account, status, actor=None)
 
     def test_in_batches(self, make_organization, make_invitation, clock):
         """However many there are, each is reminded of once."""

@@ -26,13 +26,13 @@ from saas_kit.tenancy.exceptions import (
     InvitationRevoked,
     Suspended,
 )
-from saas_kit.tenancy.models import AbstractOrganization, Invitation, InvitationStatus, Membership, Status
+from saas_kit.tenancy.models import AbstractOrganization, Invitation, InvitationStatus, Membership
 from saas_kit.tenancy.people import email_of
 from saas_kit.tenancy.placements import place_in_teams
 from saas_kit.tenancy.roles import get_role
 from saas_kit.tenancy.scoping import scope
 from saas_kit.tenancy.services.invitation_tokens import invitation_of, is_good
-from saas_kit.tenancy.services.invitations import require_pending, stands
+from saas_kit.tenancy.services.invitations import is_suspended, require_pending, stands
 from saas_kit.tenancy.services.members import join_organization
 from saas_kit.tenancy.services.organizations import lock_organization
 
@@ -82,17 +82,20 @@ def check_invitation(token: str, *, email: str) -> Invitation:
     return invitation
 
 
-@sensitive_variables("subject")
+@sensitive_variables("subject", "token")
 @transaction.atomic
-def accept_invitation(subject: Invitation | str, user: AbstractBaseUser) -> Membership:
+def accept_invitation(
+    subject: Invitation | str, user: AbstractBaseUser, *, within: AbstractOrganization | None = None
+) -> Membership:
     """
     Make the invited person a member, in the role and the teams that they were offered; it is done once.
 
     Args:
         subject: The token from the message; or the invitation itself, for somebody who was shown it as their own.
+        within: The one organization that may be meant, where it has to be that.
 
     Raises:
-        NotFound: There is no such token.
+        NotFound: There is no such token, or it is of another organization than ``within``.
         AlreadyAccepted: It was accepted before.
         Gone: It has expired, was declined, taken back or replaced; its organization is deleted; or whoever answers for
             it may not invite to that role any more.
@@ -103,7 +106,7 @@ def accept_invitation(subject: Invitation | str, user: AbstractBaseUser) -> Memb
         NoSeatsLeft: The organization may have no more members.
     """
     person = _hold_person(user)
-    found, token = _locate(subject)
+    found, token = _locate(subject, within)
     with scope(found.organization_id):
         organization, invitation = _hold(found, token)
         _require_recipient(invitation, person)
@@ -129,24 +132,27 @@ def accept_invitation(subject: Invitation | str, user: AbstractBaseUser) -> Memb
     return membership
 
 
-@sensitive_variables("subject")
+@sensitive_variables("subject", "token")
 @transaction.atomic
-def decline_invitation(subject: Invitation | str, user: AbstractBaseUser) -> None:
+def decline_invitation(
+    subject: Invitation | str, user: AbstractBaseUser, *, within: AbstractOrganization | None = None
+) -> None:
     """
     Decline an invitation, which only the person can do that it is for.
 
     Args:
         subject: The token from the message; or the invitation itself, for somebody who was shown it as their own.
+        within: The one organization that may be meant, where it has to be that.
 
     Raises:
-        NotFound: There is no such token.
+        NotFound: There is no such token, or it is of another organization than ``within``.
         AlreadyAccepted: It was accepted.
         Gone: It has expired, was declined, taken back or replaced, or its organization is deleted.
         EmailMismatch: It is for another address than the person's.
         EmailUnverified: The person did not prove that the address is theirs.
     """
     person = _hold_person(user)
-    found, token = _locate(subject)
+    found, token = _locate(subject, within)
     with scope(found.organization_id):
         _, invitation = _hold(found, token)
         _require_recipient(invitation, person)
@@ -165,11 +171,12 @@ def _hold_person(user: AbstractBaseUser) -> Any:
     return person
 
 
-@sensitive_variables("subject")
-def _locate(subject: Invitation | str) -> tuple[Invitation, str | None]:
-    if isinstance(subject, str):
-        return invitation_of(subject)[0], subject
-    return subject, None
+@sensitive_variables("subject", "token")
+def _locate(subject: Invitation | str, within: AbstractOrganization | None) -> tuple[Invitation, str | None]:
+    found, token = (invitation_of(subject)[0], subject) if isinstance(subject, str) else (subject, None)
+    if within is not None and found.organization_id != within.pk:
+        raise NotFound
+    return found, token
 
 
 @sensitive_variables("token")
@@ -205,5 +212,5 @@ def _require_good(organization: AbstractOrganization, invitation: Invitation) ->
 
 
 def _refuse_suspended(organization: AbstractOrganization) -> None:
-    if Status.SUSPENDED in (organization.status, organization.account.status):
+    if is_suspended(organization):
         raise Suspended

@@ -44,6 +44,7 @@ from saas_kit.tenancy.models import (
     Invitation,
     InvitationStatus,
     Membership,
+    Status,
 )
 from saas_kit.tenancy.people import name_of
 from saas_kit.tenancy.permissions import OrganizationPermission
@@ -191,6 +192,8 @@ def remind_invitations(*, batch_size: int = 100) -> int:
     """
     Remind people of invitations that end soon and that they did not answer, once of each; return of how many.
 
+    Nobody is reminded of what they could not accept, as the organization or its account is suspended.
+
     A reminder has a link of its own, which is good beside the one before, as only one of the two may arrive; the end
     stays as it is. What goes wrong with one is logged and stops no other.
     """
@@ -217,6 +220,8 @@ def _due_for_reminder(before: timedelta, *, after: UUID | None, count: int) -> l
             expires_at__lte=now + before,
             sent_at__lte=now - before,
             organization__deleted_at__isnull=True,
+            organization__status=Status.ACTIVE,
+            organization__account__status=Status.ACTIVE,
         )
         if after is not None:
             due = due.filter(pk__gt=after)
@@ -228,8 +233,8 @@ def _remind(key: UUID) -> bool:
     found = Invitation.objects.select_related("organization").get(pk=key)
     organization = lock_organization(found.organization)
     invitation = Invitation.objects.live().filter(pk=key, reminded_at__isnull=True).first()
-    if invitation is None:
-        return False  # it was answered since the keys were read
+    if invitation is None or is_suspended(organization):
+        return False  # since the keys were read
     apply_changes(invitation, {"reminded_at": timezone.now()})
     if not stands(invitation, organization):
         return False
@@ -257,6 +262,11 @@ def stands(invitation: Invitation, organization: AbstractOrganization) -> bool:
         return False
     finally:
         context.staff_access.set(staff_access)  # the inviter is asked about, and is not who acts
+
+
+def is_suspended(organization: AbstractOrganization) -> bool:
+    """Tell whether an organization or its account is suspended, so that nobody can join it."""
+    return Status.SUSPENDED in (organization.status, organization.account.status)
 
 
 def require_pending(invitation: Invitation) -> None:
