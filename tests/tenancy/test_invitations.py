@@ -498,6 +498,18 @@ class TestAccept:
         )
         assert len(events("member.joined")) == 1
 
+    @pytest.mark.parametrize("answer", [accept_invitation, decline_invitation])
+    def test_mail_about_it_is_not_sent(self, make_invitation, make_invited, clock, answer):
+        """What waits in the outbox, its reminder too, is cancelled with the answer."""
+        invitation, other = make_invitation(), make_invitation()
+        clock.shift(timedelta(days=5))
+        remind_invitations()
+
+        answer(invitation, make_invited(invitation))
+
+        waiting = OutboxMessage.objects.open().filter(kind__startswith="saas_kit_tenancy.invitation")
+        assert [each.recipient for each in waiting] == [other.email] * 2
+
     def test_is_done_once(self, make_invitation, make_invited, token_of):
         """I46: the second time it is accepted already."""
         invitation = make_invitation()

@@ -31,7 +31,7 @@ from saas_kit.tenancy.people import email_of
 from saas_kit.tenancy.placements import place_in_teams
 from saas_kit.tenancy.roles import get_role
 from saas_kit.tenancy.scoping import scope
-from saas_kit.tenancy.services.invitation_tokens import invitation_of, is_good
+from saas_kit.tenancy.services.invitation_tokens import cancel_mail, invitation_of, is_good
 from saas_kit.tenancy.services.invitations import is_suspended, require_pending, stands
 from saas_kit.tenancy.services.members import join_organization
 from saas_kit.tenancy.services.organizations import lock_organization
@@ -114,6 +114,7 @@ def accept_invitation(
         answered = {"answered_at": timezone.now(), "accepted_by_id": person.pk}
         # before anything else, as what is still pending would hold a seat beside the member's
         apply_changes(invitation, {"status": InvitationStatus.ACCEPTED.value, **answered})
+        cancel_mail(invitation)
         role = get_role(invitation.role, organization=organization)
         membership = join_organization(
             organization, person, role, actor=person, inviter=invitation.invited_by
@@ -158,6 +159,7 @@ def decline_invitation(
         _require_recipient(invitation, person)
         answered = {"status": InvitationStatus.DECLINED.value, "answered_at": timezone.now()}
         apply_changes(invitation, answered)
+        cancel_mail(invitation)
         record("invitation.declined", target=invitation, actor=person)
         send_on_commit(signals.invitation_declined, sender=Invitation, invitation=invitation, actor=person)
 
