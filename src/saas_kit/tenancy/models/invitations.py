@@ -160,8 +160,12 @@ class Invitation(OrganizationOwned):
 
     @property
     def delivery_status(self) -> str:
-        """What became of its message, of a row that was read ``with_delivery()``."""
-        # of messages that are done with for long nothing is known any more
+        """
+        What became of its message, of a row that was read ``with_delivery()``.
+
+        The outbox forgets what it is done with for long: of a message that is gone from there it is ``sent``, whatever
+        became of it.
+        """
         return _DELIVERY.get(self.mail_state, "sent")
 
 
