@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
 from io import StringIO
+from typing import ClassVar
 
 import pytest
 import time_machine
@@ -18,12 +20,15 @@ from django.test import Client
 from django.utils import timezone
 
 from saas_kit.audit.models import Event
-from saas_kit.auth import services, signals
+from saas_kit.auth import messages, services, signals
 from saas_kit.auth.exceptions import EmailTaken, InvalidCredentials, SignInTooOld
 from saas_kit.auth.identity import email_field, has_field, username_field
 from saas_kit.auth.models import Erasure, OneTimeToken, Purpose, Session
 from saas_kit.auth.services import erasure, export, retention
 from saas_kit.core.exceptions import Conflict
+from saas_kit.email.messages import Message
+from saas_kit.email.models import OutboxMessage, State
+from saas_kit.email.services import send
 from tests.auth.conftest import PASSWORD
 
 pytestmark = [
@@ -61,6 +66,34 @@ def heard():
     yield told
     for signal, receiver in receivers:
         signal.disconnect(receiver)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Joined(Message):
+    """Tells somebody of somebody else."""
+
+    member: str
+    email: str
+    organization: str
+    role: str
+
+    kind: ClassVar = "tests.erasure_joined"
+    subject: ClassVar = "{member} has joined"
+
+    def render_text(self, **extra):
+        return f"{self.member} ({self.email}) has joined.\n"
+
+
+@pytest.fixture
+def write_message():
+    """Return a function that writes a message which was sent some time ago."""
+
+    def write(message, *, to="owner@example.com", state=State.SENT):
+        key = send(message, to=to)
+        OutboxMessage.objects.filter(pk=key).update(state=state)
+        return OutboxMessage.objects.get(pk=key)
+
+    return write
 
 
 @pytest.fixture
@@ -304,6 +337,28 @@ class TestErase:
 
         assert tables_with(CANARY) == {"saas_kit_audit_event"}
         assert not Erasure.objects.exists()
+
+    @pytest.mark.parametrize("name", ["Grace Hopper", "Zoë “Z” O\\Neill"])
+    def test_i102_messages_to_others_name_them_no_more(self, make_person, write_message, name):
+        """I102: they stay without the name and the address; whoever has an address or a name like it keeps theirs."""
+        names = dict(zip(("first_name", "last_name"), name.split(" ", 1), strict=True))
+        field = "full_name" if has_field("full_name") else ""
+        person = make_person("grace@example.com", **({field: name} if field else names))
+        values = {"organization": "Acme", "role": "Member"}
+        joined = write_message(Joined(member=name, email="Grace@example.com", **values))
+        other = write_message(Joined(member=f"{name}s", email="mgrace@example.com", **values))
+        waiting = write_message(Joined(member=name, email="grace@example.com", **values), state=State.QUEUED)
+        moved = write_message(messages.EmailChanged(new_email="grace@example.com"), to="old@example.com")
+        elsewhere = write_message(messages.EmailChanged(new_email="ada@example.com"), to="old@example.com")
+
+        services.erase_user(person, actor=None)
+
+        left = {row.pk: row.context for row in OutboxMessage.objects.all()}
+        assert left[joined.pk] == {"member": "", "email": "", **values}
+        assert left[other.pk] == other.context
+        assert left[waiting.pk] == waiting.context
+        assert moved.pk not in left
+        assert left[elsewhere.pk] == elsewhere.context
 
     def test_what_erasing_records_names_nobody(self, fill):
         """The rows that are added to the audit log from then on have the name of nobody."""

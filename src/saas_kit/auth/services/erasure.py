@@ -30,7 +30,7 @@ from saas_kit.core import caller
 from saas_kit.core.changes import apply_changes
 from saas_kit.core.events import send_on_commit
 from saas_kit.core.exceptions import Conflict
-from saas_kit.email.services import forget_recipient, send
+from saas_kit.email.services import forget_mentions, forget_recipient, send
 
 RECENT = timedelta(minutes=10)
 
@@ -118,6 +118,7 @@ def erase_user(user: AbstractBaseUser, *, actor: AbstractBaseUser | None) -> Non
     """
     person = hold_user(user)
     email = getattr(person, email_field())
+    mentions = {email, *_spoken_names(person)}
     # first of all, so that what the steps write into the audit log names nobody
     names = _make_anonymous(person)
     for step in _steps.values():
@@ -126,6 +127,7 @@ def erase_user(user: AbstractBaseUser, *, actor: AbstractBaseUser | None) -> Non
     for model in _own_models():
         model._base_manager.filter(user=person).delete()
     forget_recipient(email)
+    forget_mentions(*mentions, own_kinds={messages.EmailChanged.kind})
     # last, as nobody can refer to a row of which a unique column was changed: whoever holds what is waited for above,
     # such as an organization, may be about to
     person = hold_user(person)
@@ -165,6 +167,11 @@ def _make_anonymous(person: Any) -> dict[str, Any]:
     for field, value in names.items():
         setattr(person, field, value)
     return names
+
+
+def _spoken_names(person: Any) -> set[str]:
+    """Return what messages may call somebody."""
+    return {str(getattr(person, "get_full_name", str)()).strip(), str(person)}
 
 
 def _own_models() -> list[Any]:

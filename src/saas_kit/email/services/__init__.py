@@ -9,6 +9,7 @@ from saas_kit.email.services.outbox import (
     requeue,
     send,
 )
+from saas_kit.email.services.retention import forget_mentions
 from saas_kit.email.services.suppressions import (
     lift_suppression,
     read_unsubscribe_token,
@@ -23,6 +24,7 @@ __all__ = [
     "cancel_message",
     "cancel_messages",
     "deliver_due",
+    "forget_mentions",
     "forget_organization",
     "forget_recipient",
     "lift_suppression",
