@@ -10,8 +10,10 @@ from django.contrib.auth import get_user_model
 
 from saas_kit.auth.identity import has_verified_email
 from saas_kit.auth.models import Session
+from saas_kit.auth.services import erase_user, mark_verified
+from saas_kit.core.exceptions import NotFound
 from saas_kit.tenancy.models import Invitation, Membership
-from saas_kit.tenancy.services import revoke_invitation
+from saas_kit.tenancy.services import resend_invitation, revoke_invitation
 from tests.api_fixtures import ApiClient
 
 pytestmark = [pytest.mark.postgresql, pytest.mark.django_db(transaction=True)]
@@ -92,3 +94,20 @@ def test_taken_back_at_the_same_moment(race, make_organization, make_invitation,
         assert members.exists() == (status == 201)
         assert get_user_model().objects.filter(email=EMAIL).exists() == (status == 201)
         forget()
+
+
+def test_sent_again_while_the_person_is_erased(race, make_invitation, make_user, fresh):
+    """I102: the invitation is gone, whoever is first; neither fails on what the other wrote."""
+    for _ in range(ROUNDS):
+        person = make_user(EMAIL)
+        mark_verified(person)
+        invitation = make_invitation(email=EMAIL)
+
+        erased, sent = race(
+            partial(erase_user, person, actor=None),
+            partial(resend_invitation, fresh(invitation), actor=None),
+        )
+
+        assert erased is None
+        assert isinstance(sent, Invitation | NotFound), sent
+        assert not Invitation.objects.exists()
