@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from functools import partial
 from typing import Any
@@ -11,13 +12,17 @@ from uuid import uuid4
 
 import pytest
 from django import VERSION
+from django.contrib.auth import get_user_model
 from django.core.cache import cache
 from django.db import connection
+from django.db.models.signals import pre_save
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from django.utils.log import AdminEmailHandler
 
+from saas_kit.auth.models import Session
+from saas_kit.auth.tokens import AccessToken
 from saas_kit.email.models import OutboxMessage, State
 from saas_kit.teams.models import TeamMembership
 from saas_kit.tenancy import services
@@ -32,6 +37,7 @@ RECEIVED_FIELDS = {
     *("id", "organization", "organization_name", "inviter_name", "email", "role"),
     *("message", "status", "expires_at", "created_at"),
 }
+ADMINS = [("Ada", "ada@example.com")] if VERSION < (6, 0) else ["ada@example.com"]
 NEW = {"email": "new@example.com", "role": "member"}
 
 
@@ -47,6 +53,21 @@ def _code(response: Any) -> tuple[int, str]:
 def _fields(response: Any) -> list[tuple[str | None, str]]:
     assert response.status_code == 400, response.content
     return [(each["field"], each["code"]) for each in response.json()["errors"]]
+
+
+def _fail(**kwargs: Any) -> None:
+    raise RuntimeError
+
+
+@contextmanager
+def _reporting(include_html: bool) -> Iterator[None]:
+    """Have faults reported to the admins as Django does."""
+    handler, logger = AdminEmailHandler(include_html=include_html), logging.getLogger("django.request")
+    logger.addHandler(handler)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
 
 
 @pytest.fixture
@@ -651,6 +672,38 @@ class TestReceived:
         assert client.request("GET", "invitations/", headers=header).json()["results"] == []
         assert client.ids("invitations/") == {str(invitation.pk)}
 
+    @pytest.mark.parametrize("action", ["accept", "decline"])
+    @pytest.mark.parametrize("by", ["token", "id"])
+    def test_narrowed_to_one_organization_answers_no_other_s(
+        self, action: str, by: str, make_invitation: Any, make_membership: Any, client_of: Any, token_of: Any
+    ) -> None:
+        """I53: it is 404 as the list has it not, although the caller is in both; nothing is answered meanwhile."""
+        invitation = make_invitation()
+        client = client_of(invitation)
+        person = get_user_model()._default_manager.get(email=invitation.email)
+        elsewhere = make_membership(user=person).organization
+        path = f"invitations/{token_of(invitation) if by == 'token' else invitation.pk}/{action}/"
+
+        assert _code(client.post(path, X_Organization=str(elsewhere.pk))) == (404, "not_found")
+        session = Session.objects.get(user=person)
+        bound = ApiClient(str(AccessToken.for_session(session, organization=str(elsewhere.pk))))
+        assert _code(bound.post(path)) == (404, "not_found")
+
+        assert client.post(path).status_code in (200, 204)
+
+    @pytest.mark.parametrize(("address", "status"), [("", 200), ("192.0.2.7", 429)])
+    def test_bad_tokens_of_one_network_are_counted(
+        self, address: str, status: int, make_invitation: Any, token_of: Any, settings: Any
+    ) -> None:
+        """Where no address is known, one client's bad tokens do not shut out all others."""
+        settings.SAAS_KIT_TENANCY_RATE_LIMITS = {"invitation_token": "2/h"}
+        token, client = token_of(make_invitation()), Client(REMOTE_ADDR=address)
+
+        for _ in range(2):
+            assert client.get(f"/api/v1/invitations/{'x' * 43}/").status_code == 404
+
+        assert client.get(f"/api/v1/invitations/{token}/").status_code == status
+
 
 class TestSecrecy:
     def test_token_is_in_no_log(
@@ -726,23 +779,19 @@ class TestSecrecy:
         self, include_html: bool, make_invitation: Any, token_of: Any, settings: Any, mailoutbox: Any
     ) -> None:
         """I40: the report of a fault tells neither the path, as any server passes it, nor what functions were given."""
-        settings.ADMINS = [("Ada", "ada@example.com")] if VERSION < (6, 0) else ["ada@example.com"]
+        settings.ADMINS = ADMINS
         settings.SAAS_KIT_TENANCY_RATE_LIMITS = {"invitation_token": "no rate"}  # so that the preview fails
         token = token_of(make_invitation())
         path = f"/api/v1/invitations/{token}/"
-        mailoutbox.clear()
-        handler, logger = AdminEmailHandler(include_html=include_html), logging.getLogger("django.request")
 
-        logger.addHandler(handler)
-        try:
+        mailoutbox.clear()
+        with _reporting(include_html):
             response = Client(raise_request_exception=False).get(
                 path,
                 RAW_URI=f"{path}?x=1",
                 REQUEST_URI=path.replace(token[0], f"%{ord(token[0]):x}", 1),
                 HTTP_REFERER=f"https://app.example.com/invitations?token={token}",
             )
-        finally:
-            logger.removeHandler(handler)
 
         assert response.status_code == 500
         message = mailoutbox[0]
@@ -753,6 +802,28 @@ class TestSecrecy:
             assert token[1:] not in each
         assert "RAW_URI = '/api/v1/invitations/***/?x=1'" in message.body
         assert "PATH_INFO = '/api/v1/invitations/***/'" in message.body
+
+    @pytest.mark.parametrize("action", ["accept", "decline"])
+    def test_token_is_in_no_error_mail_of_an_answer(
+        self, action: str, make_invitation: Any, token_of: Any, client_of: Any, settings: Any, mailoutbox: Any
+    ) -> None:
+        """I40: nor does the report tell what the services that the view calls were given."""
+        settings.ADMINS = ADMINS
+        invitation = make_invitation()
+        token, header = token_of(invitation), {"Authorization": f"Bearer {client_of(invitation).token}"}
+        mailoutbox.clear()
+        pre_save.connect(_fail, sender=Invitation)
+        try:
+            with _reporting(include_html=True):
+                client = Client(raise_request_exception=False, headers=header)
+                response = client.post(f"/api/v1/invitations/{token}/{action}/")
+        finally:
+            pre_save.disconnect(_fail, sender=Invitation)
+
+        assert response.status_code == 500
+        (report, _) = mailoutbox[0].alternatives[0]
+        assert f"{action}_invitation" in report
+        assert token not in report
 
     def test_token_is_in_no_row(
         self, make_invitation: Any, token_of: Any, client_of: Any, events: Any

@@ -82,7 +82,8 @@ def check_invitation(token: str, *, email: str) -> Invitation:
     return invitation
 
 
-@sensitive_variables("subject", "token")
+# "args" is what ``transaction.atomic`` calls what it passes on
+@sensitive_variables("subject", "token", "args")
 @transaction.atomic
 def accept_invitation(
     subject: Invitation | str, user: AbstractBaseUser, *, within: AbstractOrganization | None = None
@@ -133,7 +134,7 @@ def accept_invitation(
     return membership
 
 
-@sensitive_variables("subject", "token")
+@sensitive_variables("subject", "token", "args")
 @transaction.atomic
 def decline_invitation(
     subject: Invitation | str, user: AbstractBaseUser, *, within: AbstractOrganization | None = None
@@ -173,7 +174,7 @@ def _hold_person(user: AbstractBaseUser) -> Any:
     return person
 
 
-@sensitive_variables("subject", "token")
+@sensitive_variables("subject", "token", "args")
 def _locate(subject: Invitation | str, within: AbstractOrganization | None) -> tuple[Invitation, str | None]:
     found, token = (invitation_of(subject)[0], subject) if isinstance(subject, str) else (subject, None)
     if within is not None and found.organization_id != within.pk:

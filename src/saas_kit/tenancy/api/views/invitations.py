@@ -158,7 +158,7 @@ class ReceivedInvitationViewSet(mixins.ListModelMixin, ApiViewSet):
     tags = ["Invitations"]
     noun, noun_plural = "invitation", "the caller's own invitations"
     needs_no_organization = True
-    narrowed_actions = ("list",)
+    narrowed_actions = ("list", "accept", "decline")
     lookup_field = "token"
     lookup_value_converter = "str"
     queryset = Invitation.objects.select_related("organization", "invited_by")
@@ -189,7 +189,8 @@ class ReceivedInvitationViewSet(mixins.ListModelMixin, ApiViewSet):
         "list": "List the open invitations to the caller's address, which must be verified.",
         "retrieve": "Tell whoever has the token of an invitation what it is about. It changes nothing.",
         "accept": "Become a member of the organization, in the role that was offered. It needs the token of the "
-        "message, or the id as in the caller's own list, and the same e-mail address, verified.",
+        "message, or the id as in the caller's own list, and the same e-mail address, verified. It is 404 where the "
+        "request is narrowed to another organization.",
         "decline": "Decline what was offered. It needs what accepting needs.",
     }
     extra_errors = {"retrieve": (404, 410), "accept": (410,), "decline": (410,)}
@@ -233,14 +234,16 @@ class ReceivedInvitationViewSet(mixins.ListModelMixin, ApiViewSet):
     def accept(self, request: Request, token: str, **kwargs: Any) -> Response:
         """Become a member of the organization."""
         with counting_bad_tokens():
-            membership = services.accept_invitation(self._subject(token), self.actor)
+            active = active_organization(request)
+            membership = services.accept_invitation(self._subject(token), self.actor, within=active)
         return Response(AcceptedInvitationSerializer(membership).data)
 
     @action(detail=True, methods=["post"])
     def decline(self, request: Request, token: str, **kwargs: Any) -> Response:
         """Decline what was offered."""
         with counting_bad_tokens():
-            services.decline_invitation(self._subject(token), self.actor)
+            active = active_organization(request)
+            services.decline_invitation(self._subject(token), self.actor, within=active)
         return Response(status=status.HTTP_204_NO_CONTENT)
 
     def _subject(self, token: str) -> Invitation | str:
@@ -266,16 +269,22 @@ def counting_bad_tokens() -> Iterator[None]:
     """
     Let one network try only so many tokens of invitations that are no good.
 
+    Nothing is counted where the network is not known, as all clients would be one.
+
     Raises:
         RateLimited: There were too many.
     """
-    LIMITS.count("invitation_token", network())
+    tried_from = network()
+    if not tried_from:
+        yield
+        return
+    LIMITS.count("invitation_token", tried_from)
     try:
         yield
     except (NotFound, Gone):
         raise
     except SaasKitError:
-        LIMITS.take_back("invitation_token", network())
+        LIMITS.take_back("invitation_token", tried_from)
         raise
     else:
-        LIMITS.take_back("invitation_token", network())
+        LIMITS.take_back("invitation_token", tried_from)
