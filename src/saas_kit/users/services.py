@@ -90,7 +90,7 @@ def register_user_again(
     _found_account(user, organization_name)
 
 
-@sensitive_variables("invitation_token", "password")
+@sensitive_variables("invitation_token", "password", "args", "kwds")
 @transaction.atomic
 def register_by_invitation(
     invitation_token: str, *, email: str, password: str, **fields: Any
@@ -126,7 +126,7 @@ def register_by_invitation(
     return user
 
 
-@sensitive_variables("secret")
+@sensitive_variables("secret", "args")
 @transaction.atomic
 def prove_address(secret: str, *, keep: Session | None = None) -> None:
     """
