@@ -27,6 +27,7 @@ from saas_kit.tenancy.exceptions import (
     OwnerByDomain,
     PublicMailDomain,
     RoleTooHigh,
+    TooManyDomains,
     UnknownRole,
 )
 from saas_kit.tenancy.models import (
@@ -134,6 +135,23 @@ class TestClaim:
         make_domain()
 
         assert not services.claim_domain(make_organization(), domain="acme.example", actor=None).is_verified
+
+    def test_how_many(self, make_membership, make_organization):
+        """People claim twenty for one organization, and another is refused until one is deleted; the system goes on."""
+        owner = make_membership(role="owner")
+        organization, actor = owner.organization, owner.user
+        for number in range(services.MAX_DOMAINS):
+            last = services.claim_domain(organization, domain=f"d{number}.example", actor=actor)
+
+        with pytest.raises(TooManyDomains):
+            services.claim_domain(organization, domain="more.example", actor=actor)
+        with pytest.raises(DomainClaimed):
+            services.claim_domain(organization, domain="d0.example", actor=actor)
+        assert services.claim_domain(make_organization(), domain="d0.example", actor=None)
+        assert services.claim_domain(organization, domain="system.example", actor=None)
+        for each in (last, EmailDomain.objects.get(domain="system.example")):
+            services.delete_domain(each, actor=actor)
+        assert services.claim_domain(organization, domain="more.example", actor=actor)
 
     def test_what_it_is_recorded_as(self, make_membership, events, catch_signal, on_commit):
         """The claim begins off, for members, and is in the audit log without what proves it."""

@@ -161,6 +161,13 @@ class DomainClaimed(InvalidInput):
     message = _("The organization has this domain already.")
 
 
+class TooManyDomains(Conflict):
+    """The organization has as many domains as it may claim."""
+
+    code = "too_many_domains"
+    message = _("This organization cannot have more domains. Delete one first.")
+
+
 class OwnerByDomain(InvalidInput):
     """Nobody is to become an owner by their address alone."""
 

@@ -85,6 +85,14 @@ class TestCollection:
 
         assert EmailDomain.objects.count() == 3
 
+    def test_too_many_are_refused(self, admin: ApiClient, path: str, world: World) -> None:
+        """The twenty-first is 409 ``too_many_domains``."""
+        for number in range(services.MAX_DOMAINS - 2):
+            services.claim_domain(world.a.organization, domain=f"d{number}.example", actor=None)
+
+        assert admin.post(path, {"domain": "last.example"}).status_code == 201
+        assert _code(admin.post(path, {"domain": "more.example"})) == (409, "too_many_domains")
+
     def test_what_only_the_service_writes(self, admin: ApiClient, path: str) -> None:
         """What was read can be sent back: who sends that it is proved has not proved it."""
         record = {"name": "x", "type": "TXT", "value": "x"}

@@ -21,6 +21,7 @@ from saas_kit.tenancy.services.answers import (
     find_invitation,
 )
 from saas_kit.tenancy.services.domains import (
+    MAX_DOMAINS,
     change_domain,
     claim_domain,
     delete_domain,
@@ -57,6 +58,7 @@ from saas_kit.tenancy.services.organizations import (
 )
 
 __all__ = [
+    "MAX_DOMAINS",
     "MAX_TEAMS",
     "accept_invitation",
     "add_account_member",

@@ -22,6 +22,7 @@ from saas_kit.tenancy.exceptions import (
     DomainUnproved,
     OwnerByDomain,
     PublicMailDomain,
+    TooManyDomains,
 )
 from saas_kit.tenancy.mail_providers import is_public_mail_domain
 from saas_kit.tenancy.models import (
@@ -36,6 +37,9 @@ from saas_kit.tenancy.roles import OWNER, get_role
 from saas_kit.tenancy.scoping import unscoped, within_organization
 from saas_kit.tenancy.services.members import require_dominance
 from saas_kit.tenancy.services.organizations import lock_organization
+
+MAX_DOMAINS = 20
+"""How many domains the people of an organization may claim for it."""
 
 
 @transaction.atomic
@@ -62,6 +66,7 @@ def claim_domain(
         InvalidInput: It is no domain.
         PublicMailDomain: Anybody can have an address there.
         DomainClaimed: The organization has it already.
+        TooManyDomains: It has ``MAX_DOMAINS``; the system claims more.
         UnknownRole: The organization has no such role.
         OwnerByDomain: The role is that of owners.
         RoleTooHigh: The actor holds less than the role grants.
@@ -69,8 +74,11 @@ def claim_domain(
     name = _validated(domain)
     organization = lock_organization(organization)
     _require_grantable(role, organization, actor)
-    if EmailDomain.objects.in_organization(organization).filter(domain=name).exists():
+    own = set(EmailDomain.objects.in_organization(organization).values_list("domain", flat=True))
+    if name in own:
         raise DomainClaimed(field="domain")
+    if actor is not None and len(own) >= MAX_DOMAINS:
+        raise TooManyDomains
     values = {"domain": name, "enrollment": Enrollment(enrollment).value, "role": role}
     claimed: EmailDomain = EmailDomain.objects.create(organization=organization, **values)
     changes = {field: [None, value] for field, value in values.items()}

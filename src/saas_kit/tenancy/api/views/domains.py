@@ -67,7 +67,8 @@ class OrganizationDomainViewSet(
     summaries = {"verify": "Prove a domain"}
     descriptions = {
         "create": "Claim a domain. It is nobody's until it is proved, and domains in which anybody can have an address "
-        "are refused. Publish the `record` of the answer in DNS, then prove the domain.",
+        "are refused. Publish the `record` of the answer in DNS, then prove the domain. It is 409 `too_many_domains` "
+        f"where the organization has {services.MAX_DOMAINS}.",
         "destroy": "Take a claim back. Nobody joins by it any more; whoever did stays.",
         "verify": "Look in DNS for the `record` of the domain. It is 409 `domain_unproved` where that is not there, "
         "409 `domain_taken` where another organization has proved the domain, and 503 `dns_unavailable` where DNS "
