@@ -256,7 +256,7 @@ def _texts_of(message) -> list[str]:
 
 def _said_by(folder: Path) -> Iterator[str]:
     """Yield what the messages of an app say, in English: their subjects, and what is in their templates."""
-    for path in (folder / "messages.py", folder / "roles.py"):
+    for path in (folder / "messages.py", folder / "roles.py", folder / "devices.py"):
         if path.exists():
             for node in ast.walk(ast.parse(path.read_text())):
                 if isinstance(node, ast.Call) and ast.unparse(node.func) in ("_", "gettext", "gettext_lazy"):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from django.utils.translation import gettext
+
 # The first that a user agent contains counts, so what others pretend to be comes last.
 _BROWSERS = {
     "Edg": "Edge",
@@ -33,12 +35,15 @@ _SYSTEMS = {
 
 def device_of(user_agent: str) -> str:
     """
-    Return such as ``Firefox on Windows``; what is unknown is left out, and empty where nothing is known.
+    Return such as ``Firefox on Windows``, in the language that is active; what is unknown is left out, and empty where
+    nothing is known.
 
     User agents are what clients say of themselves: this is for people to know their devices by, and decides nothing.
     """
-    names = (_first(_BROWSERS, user_agent), _first(_SYSTEMS, user_agent))
-    return " on ".join(name for name in names if name)
+    browser, system = _first(_BROWSERS, user_agent), _first(_SYSTEMS, user_agent)
+    if browser and system:
+        return gettext("{browser} on {system}").format(browser=browser, system=system)
+    return browser or system
 
 
 def _first(names: dict[str, str], user_agent: str) -> str:

@@ -8,7 +8,7 @@ from uuid import uuid4
 import pytest
 import time_machine
 from django.contrib.auth import get_user_model
-from django.utils import timezone
+from django.utils import timezone, translation
 
 from saas_kit.audit.models import Event
 from saas_kit.auth import services
@@ -242,3 +242,13 @@ class TestAllAtOnce:
 )
 def test_devices_have_names_that_people_know_them_by(user_agent, device):
     assert device_of(user_agent) == device
+
+
+@pytest.mark.parametrize(
+    ("language", "device"),
+    [("en", "Firefox on Linux"), ("de", "Firefox auf Linux"), ("fr", "Firefox sur Linux")],
+)
+def test_their_names_are_of_the_language_that_is_active(language, device):
+    """They are in the middle of a message that is."""
+    with translation.override(language):
+        assert device_of("Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0") == device
