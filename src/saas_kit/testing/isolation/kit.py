@@ -65,7 +65,7 @@ def _make_invitation(organization: Any, **related: Any) -> Any:
 
 
 def _make_invitation_token(organization: Any, *, invitation: Any, **related: Any) -> Any:
-    # one is good at a time, and takes the place of the one before
+    # the new one takes the place of those before
     resend_invitation(invitation, actor=None)
     return invitation.tokens.get(replaced_at__isnull=True)
 
