@@ -22,7 +22,7 @@ from saas_kit.audit.services import record
 from saas_kit.auth import messages, signals
 from saas_kit.auth.conf import AuthSettings
 from saas_kit.auth.exceptions import SignInTooOld
-from saas_kit.auth.identity import email_field, has_field, username_field
+from saas_kit.auth.identity import email_field, has_field, proved_addresses, username_field
 from saas_kit.auth.models import Erasure, OneTimeToken, Session
 from saas_kit.auth.services.people import hold_user
 from saas_kit.auth.services.sessions import revoke_sessions
@@ -30,7 +30,7 @@ from saas_kit.core import caller
 from saas_kit.core.changes import apply_changes
 from saas_kit.core.events import send_on_commit
 from saas_kit.core.exceptions import Conflict
-from saas_kit.email.services import forget_mentions, forget_recipient, send
+from saas_kit.email.services import forget_mentions, forget_messages, forget_recipient, send
 
 RECENT = timedelta(minutes=10)
 
@@ -118,7 +118,8 @@ def erase_user(user: AbstractBaseUser, *, actor: AbstractBaseUser | None) -> Non
     """
     person = hold_user(user)
     email = getattr(person, email_field())
-    mentions = {email, *_spoken_names(person)}
+    proved = proved_addresses(person)
+    mentions = {email, *proved, *_spoken_names(person)}
     # first of all, so that what the steps write into the audit log names nobody
     names = _make_anonymous(person)
     for step in _steps.values():
@@ -126,7 +127,10 @@ def erase_user(user: AbstractBaseUser, *, actor: AbstractBaseUser | None) -> Non
     revoke_sessions(person, actor=actor)
     for model in _own_models():
         model._base_manager.filter(user=person).delete()
-    forget_recipient(email)
+    # anybody can register with anybody's address: what else was sent to one that was not proved is its owner's
+    forget_messages(email, app_label="saas_kit_auth")
+    for address in proved:
+        forget_recipient(address)
     forget_mentions(*mentions, own_kinds={messages.EmailChanged.kind})
     # last, as nobody can refer to a row of which a unique column was changed: whoever holds what is waited for above,
     # such as an organization, may be about to

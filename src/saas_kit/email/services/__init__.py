@@ -4,6 +4,7 @@ from saas_kit.email.services.delivery import deliver_due, read_message, was_reac
 from saas_kit.email.services.outbox import (
     cancel_message,
     cancel_messages,
+    forget_messages,
     forget_organization,
     forget_recipient,
     requeue,
@@ -25,6 +26,7 @@ __all__ = [
     "cancel_messages",
     "deliver_due",
     "forget_mentions",
+    "forget_messages",
     "forget_organization",
     "forget_recipient",
     "lift_suppression",

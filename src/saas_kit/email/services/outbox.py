@@ -111,6 +111,12 @@ def forget_recipient(address: str) -> None:
         Suppression.objects.filter(email=recipient).delete()
 
 
+def forget_messages(address: str, *, app_label: str) -> None:
+    """Remove the messages of one app to an address, where it is not known whose that is."""
+    own = OutboxMessage.objects.filter(kind__startswith=f"{app_label}.")
+    own.filter(recipient=normalize_email(address)).delete()
+
+
 def forget_organization(organization_id: UUID) -> None:
     """Remove every message about an organization, sent or not, as it is purged."""
     OutboxMessage.objects.filter(organization_id=organization_id).delete()
