@@ -303,6 +303,20 @@ class TestJoining:
         assert answers[0]["code"] == "not_found"
         assert answers[0] == answers[1]
 
+    def test_narrowed_to_another_organization(
+        self, make_domain: Any, make_membership: Any, make_verified_user: Any, client_for: Any
+    ) -> None:
+        """I10: a request that is about one organization of the caller's joins no other."""
+        domain = make_domain(enrollment="suggest")
+        person = make_verified_user("ada@acme.example")
+        own, client = make_membership(user=person).organization, client_for(person)
+        narrowed = {"X-Organization": str(own.pk)}
+        path = f"organizations/{domain.organization_id}/join/"
+
+        assert client.request("GET", "organizations/joinable/", headers=narrowed).json()["results"] == []
+        assert client.request("POST", path, headers=narrowed).status_code == 404
+        assert client.post(path).status_code == 201
+
     def test_a_second_factor_that_is_required(
         self, make_organization: Any, make_domain: Any, make_verified_user: Any, client_for: Any
     ) -> None:

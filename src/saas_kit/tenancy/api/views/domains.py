@@ -22,6 +22,7 @@ from saas_kit.api.views import (
     UpdateModelMixin,
     with_etag,
 )
+from saas_kit.core.exceptions import NotFound
 from saas_kit.core.permissions import Access
 from saas_kit.tenancy import services
 from saas_kit.tenancy.api.bases import NestedViewSet
@@ -116,8 +117,10 @@ class JoinableOrganizationViewSet(mixins.ListModelMixin, ApiViewSet):
     required_permissions = {"list": Access.AUTHENTICATED}
 
     def get_queryset(self) -> Any:
-        offer = services.find_offer(self.actor)
         organizations: Any = super().get_queryset()
+        # a request that is narrowed to an organization is not about one that the caller is not in
+        narrowed = active_organization(self.request) is not None
+        offer = None if narrowed else services.find_offer(self.actor)
         if offer is None:
             return organizations.none()
         values = {name: Value(getattr(offer, name), CharField()) for name in ("domain", "role")}
@@ -142,6 +145,8 @@ class JoinOrganizationView(ApiView):
 
     def post(self, request: Request, organization_id: UUID, **kwargs: Any) -> Response:
         """Become a member of an organization by one's address."""
+        if active_organization(request) is not None:  # of which the caller is a member
+            raise NotFound
         membership = services.join_on_offer(organization_id, self.actor)
         data = MembershipSerializer(membership, context={"request": request, "view": self}).data
         return Response(data, status=status.HTTP_201_CREATED)
