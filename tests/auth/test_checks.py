@@ -285,11 +285,10 @@ def test_e002_apps_that_are_missing(monkeypatch):
     assert checks.check_apps() == []
     monkeypatch.setattr(apps, "is_installed", lambda name: False)
 
-    messages = checks.check_apps()
+    (message,) = checks.check_apps()
 
-    assert [message.id for message in messages] == ["saas_kit_auth.E002"] * 3
-    apps_named = ("allauth.account", "saas_kit.audit", "saas_kit.email")
-    assert all(f'"{app}"' in message.hint for app, message in zip(apps_named, messages, strict=True))
+    assert message.id == "saas_kit_auth.E002"
+    assert '"allauth.account"' in message.hint
 
 
 def test_e005_a_user_model_that_cannot_be_deactivated(monkeypatch):

@@ -13,6 +13,7 @@ class AuthConfig(KitAppConfig):
     name = "saas_kit.auth"
     label = "saas_kit_auth"
     verbose_name = _("Sign-in")
+    needs = ("saas_kit.audit", "saas_kit.email")
 
     def ready(self) -> None:
         from saas_kit.auth import (

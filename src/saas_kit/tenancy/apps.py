@@ -17,6 +17,7 @@ class TenancyConfig(KitAppConfig):
     name = "saas_kit.tenancy"
     label = "saas_kit_tenancy"
     verbose_name = _("Tenancy")
+    needs = ("saas_kit.audit", "saas_kit.email")
 
     def ready(self) -> None:
         from saas_kit.tenancy import (
