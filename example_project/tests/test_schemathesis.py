@@ -21,17 +21,19 @@ from django.core import signals
 from django.core.management import call_command
 from django.core.wsgi import get_wsgi_application
 from django.db import close_old_connections
+from django.utils import timezone
 from drf_spectacular.generators import SchemaGenerator
 from hypothesis import HealthCheck, settings
 
 from projects.demo import load_demo
 from projects.models import Project
-from saas_kit.auth.limits import DEFAULTS
+from saas_kit.auth.limits import DEFAULTS as AUTH_LIMITS
 from saas_kit.auth.services import create_user, open_session
 from saas_kit.teams.models import Team, TeamMembership
 from saas_kit.tenancy import unscoped
+from saas_kit.tenancy.limits import DEFAULTS as TENANCY_LIMITS
 from saas_kit.tenancy.models import AccountMembership, Membership, get_organization_model
-from saas_kit.tenancy.services import create_account
+from saas_kit.tenancy.services import claim_domain, create_account, invite
 
 EXAMPLES = int(os.environ.get("SCHEMATHESIS_EXAMPLES", "0"))
 CHECKS = [
@@ -86,7 +88,9 @@ def demo(django_db_setup: None, django_db_blocker: Any) -> Iterator[None]:
     """The demo's data, for all tests here; what a test does to it is undone."""
     hashers = django_settings.PASSWORD_HASHERS
     django_settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
-    django_settings.SAAS_KIT_AUTH_RATE_LIMITS = dict.fromkeys(DEFAULTS)  # else most answers are 429
+    # else most answers are 429
+    django_settings.SAAS_KIT_AUTH_RATE_LIMITS = dict.fromkeys(AUTH_LIMITS)
+    django_settings.SAAS_KIT_TENANCY_RATE_LIMITS = dict.fromkeys(TENANCY_LIMITS)
     with django_db_blocker.unblock():
         load_demo()
         create_user(email=STRANGER, password=None)
@@ -94,7 +98,7 @@ def demo(django_db_setup: None, django_db_blocker: Any) -> Iterator[None]:
         yield
         call_command("flush", verbosity=0, interactive=False)
     django_settings.PASSWORD_HASHERS = hashers
-    del django_settings.SAAS_KIT_AUTH_RATE_LIMITS
+    del django_settings.SAAS_KIT_AUTH_RATE_LIMITS, django_settings.SAAS_KIT_TENANCY_RATE_LIMITS
 
 
 @pytest.fixture(autouse=True)
@@ -157,7 +161,7 @@ def test_sign_in_by_links(db: None) -> None:
 
     SignIn.run(
         settings=settings(
-            max_examples=EXAMPLES or 10,
+            max_examples=EXAMPLES or 20,
             stateful_step_count=8,
             derandomize=not EXAMPLES,
             database=None,
@@ -211,7 +215,13 @@ def _known_ids() -> dict[str, str]:
         Project.objects.get(organization=organization, name=name) for name in ("Website", "Billing")
     )
     task, done = (project.tasks.get(title=title) for title in ("Write the texts", "Choose the colours"))
+    domain = claim_domain(organization, domain="acme.example", actor=owner)
+    domain.verified_at = timezone.now()  # nobody is to ask the name servers of this machine
+    domain.save()
+    invitation, _ = invite(organization, email="grace@example.com", role="member", actor=owner)
     rows = {
+        "domain": domain,
+        "invitation": invitation,
         "account": organization.account,
         "account_member": AccountMembership.objects.get(account=organization.account, role="member"),
         "organization": organization,
