@@ -15,6 +15,8 @@ from django.core.cache import cache
 from django.db import connection, connections
 from django.test import Client
 
+from saas_kit.core import context
+
 pytest_plugins = ["saas_kit.testing.pytest_plugin"]
 
 
@@ -35,6 +37,13 @@ def _all_rows_unless_marked(request: pytest.FixtureRequest) -> None:
     """Let a test look at all rows; ``without_scope`` marks the tests that are about scopes."""
     if request.node.get_closest_marker("without_scope") is None:
         request.getfixturevalue("every_organization")
+
+
+@pytest.fixture(autouse=True)
+def _no_staff_access() -> Iterator[None]:
+    """Let no test be taken for what the staff of another did; a service that is called directly has no request."""
+    yield
+    context.staff_access.set(False)
 
 
 @pytest.fixture(autouse=True)

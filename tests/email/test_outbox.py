@@ -404,8 +404,9 @@ class TestRaces:
             assert deliver_due() == 1
 
         [taking] = [each["sql"] for each in captured.captured_queries if "SKIP LOCKED" in each["sql"]]
+        statement = taking[taking.index('SELECT "') :]  # without the scope in front of it
         with connection.cursor() as cursor:
-            cursor.execute(f"EXPLAIN {taking[taking.index('UPDATE') :]}")  # without the scope in front of it
+            cursor.execute(f"EXPLAIN {statement}")
             plan = "\n".join(line for [line] in cursor.fetchall())
         assert "using saas_kit_email_due" in plan
         assert "Seq Scan on saas_kit_email_outboxmessage" not in plan

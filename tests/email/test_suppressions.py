@@ -106,7 +106,13 @@ class TestAtOnce:
 
         def tell(fact):
             event = ProviderEvent(
-                fact=fact, key=row.pk, provider_id="", recipient=row.recipient, is_hard=True, detail=""
+                fact=fact,
+                key=row.pk,
+                message_id="",
+                provider_id="",
+                recipient=row.recipient,
+                is_hard=True,
+                detail="",
             )
             return lambda: record_event(event)
 

@@ -310,7 +310,7 @@ class TestDatabase:
     def test_is_without_fault(self, capsys: pytest.CaptureFixture[str]) -> None:
         """I18, I19, I21: the permitted twin of all that follows."""
         call_command("saas_kit_check_isolation")
-        assert "Nothing is missing: 4 tenant-owned models" in capsys.readouterr().out
+        assert "Nothing is missing: 8 tenant-owned models" in capsys.readouterr().out
 
     @pytest.mark.parametrize(("statement", "where", "problem"), BROKEN.values(), ids=BROKEN)
     def test_names_what_is_wrong(

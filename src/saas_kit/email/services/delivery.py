@@ -19,7 +19,7 @@ from typing import Any
 from uuid import UUID, uuid4, uuid5
 
 from django.db import transaction
-from django.db.models import Case, Exists, F, OuterRef, Q, TextField, Value, When
+from django.db.models import BooleanField, Case, Exists, F, OuterRef, Q, Value, When
 from django.db.models.functions import Now
 from django.utils import translation
 
@@ -114,20 +114,20 @@ def _deliver(taken: Sequence[OutboxMessage], mailer: Mailer) -> int:
 def _take(due: OutboxQuerySet, wanted: int) -> list[OutboxMessage]:
     """Take messages that are due, and return them; those to suppressed addresses are done with already."""
     lease = uuid4()
-    stopped = _is_suppressed()
-    state = Case(When(stopped, then=Value(State.SUPPRESSED)), default=Value(State.SENDING))
-    secrets = Case(When(stopped, then=Value("", TextField())), default=F("secrets"))
+    stopped = Case(When(_is_suppressed(), then=True), default=False, output_field=BooleanField())
+    free = due.annotate(is_stopped=stopped).order_by("due_at")
     with transaction.atomic():
-        free = due.order_by("due_at").select_for_update(skip_locked=True)
-        OutboxMessage.objects.filter(pk__in=free.values("pk")[:wanted]).update(
-            state=state,
-            secrets=secrets,
-            lease=lease,
-            due_at=Now() + EmailSettings.LEASE,
-            updated_at=Now(),
-        )
-    taken = OutboxMessage.objects.filter(lease=lease, state__in=[State.SENDING, State.SUPPRESSED])
-    return list(taken.order_by("id"))
+        # read first, as PostgreSQL may evaluate a limit inside an UPDATE several times
+        taken = list(free.select_for_update(skip_locked=True, of=("self",))[:wanted])
+        for state, values in ((State.SENDING, {}), (State.SUPPRESSED, {"secrets": ""})):
+            rows = [row for row in taken if row.is_stopped == (state == State.SUPPRESSED)]  # type: ignore[attr-defined]
+            for row in rows:
+                row.state, row.lease = state, lease
+            if rows:
+                OutboxMessage.objects.filter(pk__in=[row.pk for row in rows]).update(
+                    state=state, lease=lease, due_at=Now() + EmailSettings.LEASE, updated_at=Now(), **values
+                )
+    return sorted(taken, key=lambda row: row.pk)
 
 
 def _is_suppressed() -> Q:
