@@ -8,7 +8,6 @@ from datetime import timedelta
 import pytest
 from django.conf import settings as django_settings
 from django.core import checks
-from django.test import modify_settings
 
 MISSING = object()
 ORGANIZATION = "SAAS_KIT_TENANCY_ORGANIZATION_MODEL"
@@ -122,14 +121,6 @@ def test_mistake_is_reported(settings, check_id, values):
     assert found
     assert all(each.hint and each.msg for each in found)
     assert all(each.is_serious() is (".E" in check_id) for each in found)
-
-
-def test_missing_audit_log_is_reported():
-    """E006: every write is recorded, so it must be there."""
-    with modify_settings(INSTALLED_APPS={"remove": ["saas_kit.audit"]}):
-        [message] = [each for each in _reported() if each.id == "saas_kit_tenancy.E006"]
-
-    assert '"saas_kit.audit"' in message.hint
 
 
 def test_missing_dnspython_is_reported_before_deploying(monkeypatch):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from django.apps import apps
 from django.conf import settings
 from django.core import checks
 from django.core.checks import CheckMessage, Error
@@ -131,19 +130,6 @@ def check_second_factor(**kwargs: object) -> list[CheckMessage]:
     return [Error(message, hint=hint, id="saas_kit_tenancy.E012")]
 
 
-def check_audit_is_installed(**kwargs: object) -> list[CheckMessage]:
-    """E006: every write is recorded, so the audit log must be there."""
-    if apps.is_installed("saas_kit.audit"):
-        return []
-    return [
-        Error(
-            "saas_kit.tenancy needs saas_kit.audit.",
-            hint='Add "saas_kit.audit" to INSTALLED_APPS.',
-            id="saas_kit_tenancy.E006",
-        )
-    ]
-
-
 def check_middleware(**kwargs: object) -> list[CheckMessage]:
     """E007: without the middleware what is known of one request would still be there in the next."""
     if MIDDLEWARE in settings.MIDDLEWARE:
@@ -176,7 +162,6 @@ ALL = (
     check_organization_migration,
     check_roles,
     check_second_factor,
-    check_audit_is_installed,
     check_middleware,
     check_backend,
 )
