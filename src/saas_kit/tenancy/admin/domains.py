@@ -5,15 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib import admin
-from django.db.models import QuerySet
 
 from saas_kit.tenancy import services
-from saas_kit.tenancy.admin.rows import OrganizationOwnedAdmin
+from saas_kit.tenancy.admin.rows import InspectedAdmin
 from saas_kit.tenancy.models import EmailDomain
 
 
 @admin.register(EmailDomain)
-class EmailDomainAdmin(OrganizationOwnedAdmin):
+class EmailDomainAdmin(InspectedAdmin):
     """Domains: to be looked at, and taken from an organization that is not to have them any more."""
 
     list_display = ("domain", "organization", "enrollment", "role", "verified_at", "created_at")
@@ -32,15 +31,5 @@ class EmailDomainAdmin(OrganizationOwnedAdmin):
     )
     readonly_fields = fields
 
-    def has_add_permission(self, request: Any) -> bool:
-        return False
-
-    def has_change_permission(self, request: Any, obj: Any = None) -> bool:
-        return False
-
-    def delete_model(self, request: Any, obj: EmailDomain) -> None:
+    def remove_one(self, obj: EmailDomain, request: Any) -> None:
         services.delete_domain(obj, actor=request.user)
-
-    def delete_queryset(self, request: Any, queryset: QuerySet[EmailDomain]) -> None:
-        for each in queryset.select_related("organization"):
-            services.delete_domain(each, actor=request.user)

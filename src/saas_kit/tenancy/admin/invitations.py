@@ -5,15 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib import admin
-from django.db.models import QuerySet
 
 from saas_kit.tenancy import services
-from saas_kit.tenancy.admin.rows import OrganizationOwnedAdmin
+from saas_kit.tenancy.admin.rows import InspectedAdmin
 from saas_kit.tenancy.models import Invitation
 
 
 @admin.register(Invitation)
-class InvitationAdmin(OrganizationOwnedAdmin):
+class InvitationAdmin(InspectedAdmin):
     """Invitations: to be looked at, and removed. Members of the organization are who invites."""
 
     list_display = ("email", "organization", "role", "status", "invited_by", "expires_at", "created_at")
@@ -40,15 +39,5 @@ class InvitationAdmin(OrganizationOwnedAdmin):
     )
     readonly_fields = fields
 
-    def has_add_permission(self, request: Any) -> bool:
-        return False
-
-    def has_change_permission(self, request: Any, obj: Any = None) -> bool:
-        return False
-
-    def delete_model(self, request: Any, obj: Invitation) -> None:
+    def remove_one(self, obj: Invitation, request: Any) -> None:
         services.delete_invitation(obj, actor=request.user)
-
-    def delete_queryset(self, request: Any, queryset: QuerySet[Invitation]) -> None:
-        for each in queryset.select_related("organization"):
-            services.delete_invitation(each, actor=request.user)

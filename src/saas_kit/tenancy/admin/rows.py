@@ -123,6 +123,27 @@ class OrganizationOwnedAdmin(admin.ModelAdmin):
         return super().formfield_for_manytomany(db_field, request, **_held(db_field, kwargs))
 
 
+class InspectedAdmin(OrganizationOwnedAdmin):
+    """Pages on which rows are looked at, and removed by a service; members of the organization make and change them."""
+
+    def has_add_permission(self, request: Any) -> bool:
+        return False
+
+    def has_change_permission(self, request: Any, obj: Any = None) -> bool:
+        return False
+
+    def remove_one(self, obj: Any, request: Any) -> None:
+        """Remove a row as the signed-in member of staff."""
+        raise NotImplementedError
+
+    def delete_model(self, request: Any, obj: Any) -> None:
+        self.remove_one(obj, request)
+
+    def delete_queryset(self, request: Any, queryset: Any) -> None:
+        for each in queryset.select_related("organization"):
+            self.remove_one(each, request)
+
+
 def _held(db_field: Any, kwargs: dict[str, Any]) -> dict[str, Any]:
     """Offer what is in the one organization of the scope, memberships too."""
     model, one = db_field.remote_field.model, _one_in_scope()

@@ -26,6 +26,7 @@ from saas_kit.tenancy.api.narrowing import active_organization, enter_scope, nar
 from saas_kit.tenancy.conf import TenancySettings
 from saas_kit.tenancy.exceptions import MfaEnrollmentRequired, Suspended
 from saas_kit.tenancy.models import AbstractOrganization, Account, Status, get_organization_model
+from saas_kit.tenancy.permissions import OrganizationPermission
 from saas_kit.tenancy.services import lock_account, lock_organization
 
 _SAFE_METHODS = ("GET", "HEAD")
@@ -228,6 +229,30 @@ class NestedViewSet(TenantViewSet):
 
     def place_of(self, instance: Any) -> Any:
         return super().place_of(self.parent)
+
+
+class OrganizationNestedViewSet(NestedViewSet):
+    """
+    A collection of what belongs to one organization, below it: ``/organizations/{organization_id}/members/``.
+
+    Name it before the mixins that create and list.
+    """
+
+    parent_kwarg = "organization_id"
+
+    def get_parent_queryset(self) -> Any:
+        organizations = get_organization_model().objects.select_related("account")
+        active = active_organization(self.request)
+        if active is not None:
+            organizations = organizations.filter(pk=active.pk)
+        return organizations.visible_to(self.actor, OrganizationPermission.VIEW)
+
+    def get_queryset(self) -> Any:
+        queryset: Any = super().get_queryset()
+        return queryset.filter(organization=self.parent)
+
+    def perform_create(self, serializer: BaseSerializer[Any]) -> None:
+        serializer.save(organization=self.parent, actor=self.actor)
 
 
 def field_required(field: str) -> ValidationError:

@@ -29,7 +29,13 @@ from saas_kit.core.exceptions import NotAllowed
 from saas_kit.core.permissions import Access, registered
 from saas_kit.tenancy import services
 from saas_kit.tenancy.access import as_if_enrolled
-from saas_kit.tenancy.api.bases import NestedViewSet, TenantViewSet, field_required, restorable
+from saas_kit.tenancy.api.bases import (
+    NestedViewSet,
+    OrganizationNestedViewSet,
+    TenantViewSet,
+    field_required,
+    restorable,
+)
 from saas_kit.tenancy.api.fields import AccountField
 from saas_kit.tenancy.api.filters import AccountFilter, MembershipFilter, OrganizationFilter
 from saas_kit.tenancy.api.narrowing import active_organization
@@ -215,11 +221,10 @@ class MemberViewSetBase(
     http_method_names = ("get", "post", "patch", "delete", "head")
 
 
-class OrganizationMemberViewSet(MemberViewSetBase):
+class OrganizationMemberViewSet(OrganizationNestedViewSet, MemberViewSetBase):
     """The members of an organization."""
 
     tags = ["Organizations"]
-    parent_kwarg = "organization_id"
     queryset = Membership.objects.select_related("user")
     serializer_class = MembershipSerializer
     input_serializer_classes = {"create": AddMemberSerializer, "update": ChangeRoleSerializer}
@@ -235,22 +240,9 @@ class OrganizationMemberViewSet(MemberViewSetBase):
         "destroy": "End a membership, and with it the person's places in the organization's teams.",
     }
 
-    def get_parent_queryset(self) -> Any:
-        organizations = get_organization_model().objects.select_related("account")
-        active = active_organization(self.request)
-        if active is not None:
-            organizations = organizations.filter(pk=active.pk)
-        return organizations.visible_to(self.actor, OrganizationPermission.VIEW)
-
     def get_people(self) -> QuerySet[Any]:
         """Return who can be added: the people of the account."""
         return people_in_account(self.parent.account_id)
-
-    def get_queryset(self) -> QuerySet[Membership]:
-        return super().get_queryset().filter(organization=self.parent)
-
-    def perform_create(self, serializer: BaseSerializer[Any]) -> None:
-        serializer.save(organization=self.parent, actor=self.actor)
 
     def perform_destroy(self, instance: Membership) -> None:
         services.remove_member(instance, actor=self.actor)

@@ -6,12 +6,11 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 from uuid import UUID
 
-from django.db.models import CharField, QuerySet, Value
+from django.db.models import CharField, Value
 from rest_framework import mixins, status
 from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.serializers import BaseSerializer
 
 from saas_kit.api.views import (
     ApiView,
@@ -25,7 +24,7 @@ from saas_kit.api.views import (
 from saas_kit.core.exceptions import NotFound
 from saas_kit.core.permissions import Access
 from saas_kit.tenancy import services
-from saas_kit.tenancy.api.bases import NestedViewSet
+from saas_kit.tenancy.api.bases import OrganizationNestedViewSet
 from saas_kit.tenancy.api.filters import DomainFilter
 from saas_kit.tenancy.api.narrowing import active_organization
 from saas_kit.tenancy.api.serializers import (
@@ -38,18 +37,17 @@ from saas_kit.tenancy.permissions import OrganizationPermission
 
 
 class OrganizationDomainViewSet(
+    OrganizationNestedViewSet,
     CreateModelMixin,
     RetrieveModelMixin,
     UpdateModelMixin,
     DestroyModelMixin,
     mixins.ListModelMixin,
-    NestedViewSet,
 ):
     """The domains of e-mail addresses that an organization claims, and those that it has proved."""
 
     tags = ["Organizations"]
     noun, noun_plural = "domain", "domains"
-    parent_kwarg = "organization_id"
     queryset = EmailDomain.objects.all()
     serializer_class = DomainSerializer
     input_serializer_classes = {"verify": None}
@@ -75,19 +73,6 @@ class OrganizationDomainViewSet(
         "409 `domain_taken` where another organization has proved the domain, and 503 `dns_unavailable` where DNS "
         "does not tell.",
     }
-
-    def get_parent_queryset(self) -> Any:
-        organizations = get_organization_model().objects.select_related("account")
-        active = active_organization(self.request)
-        if active is not None:
-            organizations = organizations.filter(pk=active.pk)
-        return organizations.visible_to(self.actor, OrganizationPermission.VIEW)
-
-    def get_queryset(self) -> QuerySet[EmailDomain]:
-        return super().get_queryset().filter(organization=self.parent)
-
-    def perform_create(self, serializer: BaseSerializer[Any]) -> None:
-        serializer.save(organization=self.parent, actor=self.actor)
 
     def perform_destroy(self, instance: EmailDomain) -> None:
         services.delete_domain(instance, actor=self.actor)

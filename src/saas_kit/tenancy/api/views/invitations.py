@@ -8,7 +8,6 @@ from contextlib import contextmanager
 from typing import Any
 from uuid import UUID
 
-from django.db.models import QuerySet
 from django.views.decorators.debug import sensitive_variables
 from rest_framework import mixins, status
 from rest_framework.decorators import action
@@ -25,7 +24,7 @@ from saas_kit.core.permissions import Access
 from saas_kit.core.verified_email import has_verified_email
 from saas_kit.ratelimit import network
 from saas_kit.tenancy import services
-from saas_kit.tenancy.api.bases import NestedViewSet
+from saas_kit.tenancy.api.bases import OrganizationNestedViewSet
 from saas_kit.tenancy.api.filters import InvitationFilter, ReceivedInvitationFilter
 from saas_kit.tenancy.api.narrowing import active_organization
 from saas_kit.tenancy.api.serializers import (
@@ -39,7 +38,7 @@ from saas_kit.tenancy.api.serializers import (
 )
 from saas_kit.tenancy.exceptions import AlreadyInvited, EmailUnverified
 from saas_kit.tenancy.limits import TABLE as LIMITS
-from saas_kit.tenancy.models import Invitation, get_organization_model
+from saas_kit.tenancy.models import Invitation
 from saas_kit.tenancy.people import email_of
 from saas_kit.tenancy.permissions import OrganizationPermission
 from saas_kit.tenancy.scoping import unscoped
@@ -49,13 +48,12 @@ _SENSITIVE = ("token", "key", "args", "kwargs", "context")
 
 
 class OrganizationInvitationViewSet(
-    RetrieveModelMixin, DestroyModelMixin, mixins.ListModelMixin, NestedViewSet
+    OrganizationNestedViewSet, RetrieveModelMixin, DestroyModelMixin, mixins.ListModelMixin
 ):
     """Whom an organization has invited."""
 
     tags = ["Invitations"]
     noun, noun_plural = "invitation", "invitations"
-    parent_kwarg = "organization_id"
     queryset = Invitation.objects.with_delivery().select_related("invited_by")
     serializer_class = InvitationSerializer
     input_serializer_classes = {"create": InviteSerializer, "bulk": BulkInviteSerializer, "resend": None}
@@ -90,16 +88,6 @@ class OrganizationInvitationViewSet(
         "link of the message before is of no use any more.",
     }
     extra_errors = {"destroy": (410,), "resend": (410,)}
-
-    def get_parent_queryset(self) -> Any:
-        organizations = get_organization_model().objects.select_related("account")
-        active = active_organization(self.request)
-        if active is not None:
-            organizations = organizations.filter(pk=active.pk)
-        return organizations.visible_to(self.actor, OrganizationPermission.VIEW)
-
-    def get_queryset(self) -> QuerySet[Invitation]:
-        return super().get_queryset().filter(organization=self.parent)
 
     def create(self, request: Request, **kwargs: Any) -> Response:
         """Invite whoever owns an address to the organization."""
