@@ -443,7 +443,7 @@ WITHOUT_WRITES = {
     *(
         f"tenancy.{each}"
         for each in (
-            *("check_invitation", "find_invitation", "find_offer"),
+            *("check_invitation", "find_invitation", "find_offer", "received_invitations"),
             *("invite", "resend_invitation", "remind_invitations", "revoke_invitation", "decline_invitation"),
             *("delete_invitation", "forget_person"),
             *("claim_domain", "change_domain", "verify_domain", "delete_domain"),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from functools import partial
 from threading import Thread
 
@@ -21,25 +20,11 @@ from saas_kit.tenancy.models import (
     RemovedMember,
     get_organization_model,
 )
+from tests.tenancy.races import count, rounds
 
 pytestmark = [pytest.mark.postgresql, pytest.mark.django_db(transaction=True)]
 
 Organization = get_organization_model()
-PATIENCE = 4.0  # seconds that each of the races over owners may take
-ROUNDS = 100
-
-
-def _count(outcomes, kind):
-    return sum(isinstance(each, kind) for each in outcomes)
-
-
-def _rounds():
-    """Count to a hundred, or as far as there is time, ten at least."""
-    deadline = time.monotonic() + PATIENCE
-    for number in range(ROUNDS):
-        if number >= 10 and time.monotonic() > deadline:
-            return
-        yield number
 
 
 @pytest.fixture
@@ -74,7 +59,7 @@ class TestLastOwner:
         """I30: of two owners who demote each other at the same moment exactly one does."""
         first = make_membership(role="owner")
         second = make_membership(first.organization, role="owner")
-        for _ in _rounds():
+        for _ in rounds():
             Membership.objects.filter(pk__in=[first.pk, second.pk]).update(role="owner")
 
             outcomes = race(
@@ -82,15 +67,15 @@ class TestLastOwner:
                 partial(services.change_role, fresh(second), "member", actor=fresh(first.user)),
             )
 
-            assert _count(outcomes, Membership) == 1, outcomes
-            assert _count(outcomes, SaasKitError) == 1, outcomes
+            assert count(outcomes, Membership) == 1, outcomes
+            assert count(outcomes, SaasKitError) == 1, outcomes
             assert Membership.objects.in_organization(first.organization).owners().count() == 1
 
     def test_two_owners_step_down(self, race, make_account_membership, fresh):
         """I30: of two owners of an account who step down at the same moment one stays."""
         first = make_account_membership(role="owner")
         second = make_account_membership(first.account, role="owner")
-        for _ in _rounds():
+        for _ in rounds():
             AccountMembership.objects.filter(pk__in=[first.pk, second.pk]).update(role="owner")
 
             outcomes = race(
@@ -100,7 +85,7 @@ class TestLastOwner:
                 )
             )
 
-            assert _count(outcomes, LastOwner) == 1, outcomes
+            assert count(outcomes, LastOwner) == 1, outcomes
             assert first.account.memberships.owners().count() == 1
 
     def test_two_owners_leave(self, race, make_membership, make_user, fresh):
@@ -114,7 +99,7 @@ class TestLastOwner:
                 *(partial(services.remove_member, fresh(each), actor=fresh(each.user)) for each in owners)
             )
 
-            assert _count(outcomes, LastOwner) == 1, outcomes
+            assert count(outcomes, LastOwner) == 1, outcomes
             assert Membership.objects.in_organization(organization).owners().count() == 1
             Membership.objects.owners().delete()
 
@@ -129,7 +114,7 @@ class TestLastOwner:
             partial(services.change_role, fresh(second), "member", actor=fresh(second.user)),
         )
 
-        assert _count(outcomes, LastOwner) == 1, outcomes
+        assert count(outcomes, LastOwner) == 1, outcomes
         assert Membership.objects.in_organization(first.organization).owners().count() == 1
 
     def test_two_transfers_of_one_account(self, race, make_account_membership, fresh):
@@ -146,7 +131,7 @@ class TestLastOwner:
             )
         )
 
-        assert _count(outcomes, Account) == 1, outcomes
+        assert count(outcomes, Account) == 1, outcomes
         assert owner.account.memberships.owners().count() == 1
 
     def test_role_is_read_under_the_lock(self, make_membership, fresh, overtake):
@@ -217,8 +202,8 @@ class TestMembers:
             *[partial(services.add_member, organization, fresh(person), "member", actor=None)] * 10
         )
 
-        assert _count(outcomes, Membership) == 1, outcomes
-        assert _count(outcomes, AlreadyMember) == 9
+        assert count(outcomes, Membership) == 1, outcomes
+        assert count(outcomes, AlreadyMember) == 9
         assert Membership.objects.filter(organization=organization, user=person).count() == 1
 
     def test_ten_adds_make_one_member_of_the_account(self, race, make_account, make_user, fresh):
@@ -229,7 +214,7 @@ class TestMembers:
             *[partial(services.add_account_member, account, fresh(person), "member", actor=None)] * 10
         )
 
-        assert (_count(outcomes, AccountMembership), _count(outcomes, AlreadyMember)) == (1, 9), outcomes
+        assert (count(outcomes, AccountMembership), count(outcomes, AlreadyMember)) == (1, 9), outcomes
 
     def test_member_is_removed_once(self, race, make_membership, fresh, events):
         """Who is removed twice at once is removed, and recorded, once."""
@@ -237,7 +222,7 @@ class TestMembers:
 
         outcomes = race(*[partial(services.remove_member, fresh(membership), actor=None)] * 2)
 
-        assert _count(outcomes, SaasKitError) == 1, outcomes
+        assert count(outcomes, SaasKitError) == 1, outcomes
         assert len(events("member.removed")) == 1
 
 
@@ -250,7 +235,7 @@ class TestSlugs:
             *(partial(services.create_account, name="Acme", owner=each, actor=None) for each in people)
         )
 
-        assert _count(outcomes, Account) == 8, outcomes
+        assert count(outcomes, Account) == 8, outcomes
         assert len({each.slug for each in outcomes}) == 8
         assert "acme" in {each.slug for each in outcomes}
 
@@ -277,7 +262,7 @@ class TestSlugs:
             )
         )
 
-        assert (_count(outcomes, Account), _count(outcomes, SlugTaken)) == (1, 5), outcomes
+        assert (count(outcomes, Account), count(outcomes, SlugTaken)) == (1, 5), outcomes
         assert Account.objects.filter(slug="acme").count() == 1
 
     def test_same_new_slug_at_once(self, race, make_organization):
@@ -291,7 +276,7 @@ class TestSlugs:
             )
         )
 
-        assert (_count(outcomes, Organization), _count(outcomes, SlugTaken)) == (1, 3), outcomes
+        assert (count(outcomes, Organization), count(outcomes, SlugTaken)) == (1, 3), outcomes
 
 
 class TestDeletion:
@@ -303,7 +288,7 @@ class TestDeletion:
 
             outcomes = race(*[partial(services.restore_organization, fresh(organization), actor=None)] * 2)
 
-            assert (_count(outcomes, Organization), _count(outcomes, NotDeleted)) == (1, 1), outcomes
+            assert (count(outcomes, Organization), count(outcomes, NotDeleted)) == (1, 1), outcomes
             assert not fresh(organization).is_deleted
             assert len(events("organization.restored")) == number
 
@@ -320,7 +305,7 @@ class TestDeletion:
             ),
         )
 
-        assert (_count(outcomes, Organization), _count(outcomes, SaasKitError)) == (1, 1), outcomes
+        assert (count(outcomes, Organization), count(outcomes, SaasKitError)) == (1, 1), outcomes
         assert Organization.objects.filter(slug="mine").count() == 1
 
     def test_nothing_is_left_alive_below_what_is_deleted(self, race, make_account, fresh):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from functools import partial
 
 import pytest
@@ -26,24 +25,9 @@ from saas_kit.tenancy.services import (
     revoke_invitation,
 )
 from saas_kit.users.services import remove_user
+from tests.tenancy.races import count, rounds
 
 pytestmark = [pytest.mark.postgresql, pytest.mark.django_db(transaction=True)]
-
-PATIENCE = 4.0  # seconds that each of the races may take
-ROUNDS = 100
-
-
-def _count(outcomes, kind):
-    return sum(isinstance(each, kind) for each in outcomes)
-
-
-def _rounds():
-    """Count to a hundred, or as far as there is time, ten at least."""
-    deadline = time.monotonic() + PATIENCE
-    for number in range(ROUNDS):
-        if number >= 10 and time.monotonic() > deadline:
-            return
-        yield number
 
 
 @pytest.fixture(autouse=True)
@@ -71,13 +55,13 @@ class TestAccept:
 
         outcomes = race(*[partial(accept_invitation, fresh(invitation), fresh(person))] * 20)
 
-        assert (_count(outcomes, Membership), _count(outcomes, AlreadyAccepted)) == (1, 19), outcomes
+        assert (count(outcomes, Membership), count(outcomes, AlreadyAccepted)) == (1, 19), outcomes
         assert Membership.objects.filter(user=person).count() == 1
         assert len(events("invitation.accepted")) == 1
 
     def test_and_revoked(self, race, make_round, fresh):
         """I47: either is before the other, and the second is told."""
-        for _ in _rounds():
+        for _ in rounds():
             invitation, person = make_round()
 
             outcomes = race(
@@ -92,7 +76,7 @@ class TestAccept:
 
     def test_and_declined(self, race, make_round, fresh):
         """Nobody has accepted and declined one invitation."""
-        for _ in _rounds():
+        for _ in rounds():
             invitation, person = make_round()
 
             outcomes = race(
@@ -106,7 +90,7 @@ class TestAccept:
 
     def test_and_sent_again(self, race, make_round, token_of, fresh):
         """I50: a token that is being replaced is good before, and gone after."""
-        for _ in _rounds():
+        for _ in rounds():
             invitation, person = make_round()
             token = token_of(invitation)
 
@@ -122,7 +106,7 @@ class TestAccept:
     def test_and_the_inviter_is_removed(self, race, make_membership, make_invitation, make_user, fresh):
         """I47: nobody joins on the word of somebody who was removed before."""
         organization = make_membership(role="owner").organization
-        for _ in _rounds():
+        for _ in rounds():
             admin = make_membership(organization, role="admin")
             invitation = make_invitation(organization, role="admin", actor=admin.user)
             person = make_user(invitation.email, email_verified=True)
@@ -152,7 +136,7 @@ class TestAccept:
 
     def test_and_the_address_changes(self, race, make_round, fresh):
         """I43: whoever accepts has the address at that moment."""
-        for number in _rounds():
+        for number in rounds():
             invitation, person = make_round()
 
             outcomes = race(
@@ -165,7 +149,7 @@ class TestAccept:
 
     def test_and_the_person_leaves_the_service(self, race, make_round, fresh):
         """Nobody who has left the service is a member."""
-        for _ in _rounds():
+        for _ in rounds():
             invitation, person = make_round()
 
             outcomes = race(
@@ -178,7 +162,7 @@ class TestAccept:
 
     def test_and_added_by_somebody(self, race, make_round, fresh):
         """I32: however many ways somebody comes in at once, they are a member once, and one error says so."""
-        for _ in _rounds():
+        for _ in rounds():
             invitation, person = make_round()
 
             outcomes = race(
@@ -186,7 +170,7 @@ class TestAccept:
                 partial(services.add_member, invitation.organization, fresh(person), "viewer", actor=None),
             )
 
-            assert (_count(outcomes, Membership), _count(outcomes, SaasKitError)) == (1, 1), outcomes
+            assert (count(outcomes, Membership), count(outcomes, SaasKitError)) == (1, 1), outcomes
             assert Membership.objects.filter(user=person).count() == 1
             assert not Invitation.objects.pending().filter(pk=invitation.pk).exists()
 
@@ -203,7 +187,7 @@ class TestInvite:
 
         made = [each for each in outcomes if isinstance(each, tuple)]
         assert sorted(is_new for _, is_new in made) == [False, False, False, True], outcomes
-        assert _count(outcomes, RateLimited) == 6
+        assert count(outcomes, RateLimited) == 6
         assert Invitation.objects.get().email == "ada@example.com"
         assert InvitationToken.objects.filter(replaced_at__isnull=True).count() == 1
 
@@ -214,7 +198,7 @@ class TestInvite:
 
         outcomes = race(*[partial(resend_invitation, fresh(invitation), actor=None)] * 10)
 
-        assert (_count(outcomes, Invitation), _count(outcomes, RateLimited)) == (3, 7), outcomes
+        assert (count(outcomes, Invitation), count(outcomes, RateLimited)) == (3, 7), outcomes
 
 
 class TestSeats:
@@ -232,7 +216,7 @@ class TestSeats:
             )
         )
 
-        assert (_count(outcomes, tuple), _count(outcomes, NoSeatsLeft)) == (2, 8), outcomes
+        assert (count(outcomes, tuple), count(outcomes, NoSeatsLeft)) == (2, 8), outcomes
         assert Invitation.objects.in_organization(organization).live().count() == 2
 
     def test_are_shared_by_all_ways_in(
@@ -251,6 +235,6 @@ class TestSeats:
         )
 
         assert isinstance(outcomes[0], Membership), outcomes
-        assert _count(outcomes, NoSeatsLeft) == 1, outcomes
+        assert count(outcomes, NoSeatsLeft) == 1, outcomes
         members = Membership.objects.in_organization(organization).count()
         assert members + Invitation.objects.in_organization(organization).live().count() == 3

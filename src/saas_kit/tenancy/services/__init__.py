@@ -19,6 +19,7 @@ from saas_kit.tenancy.services.answers import (
     check_invitation,
     decline_invitation,
     find_invitation,
+    received_invitations,
 )
 from saas_kit.tenancy.services.domains import (
     MAX_DOMAINS,
@@ -88,6 +89,7 @@ __all__ = [
     "join_on_offer",
     "lock_account",
     "lock_organization",
+    "received_invitations",
     "remind_invitations",
     "remove_account_member",
     "remove_member",

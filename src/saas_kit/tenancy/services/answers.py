@@ -26,7 +26,13 @@ from saas_kit.tenancy.exceptions import (
     InvitationRevoked,
     Suspended,
 )
-from saas_kit.tenancy.models import AbstractOrganization, Invitation, InvitationStatus, Membership
+from saas_kit.tenancy.models import (
+    AbstractOrganization,
+    Invitation,
+    InvitationQuerySet,
+    InvitationStatus,
+    Membership,
+)
 from saas_kit.tenancy.people import email_of
 from saas_kit.tenancy.placements import place_in_teams
 from saas_kit.tenancy.roles import get_role
@@ -35,6 +41,21 @@ from saas_kit.tenancy.services.invitation_tokens import cancel_mail, invitation_
 from saas_kit.tenancy.services.invitations import is_suspended, require_pending, stands
 from saas_kit.tenancy.services.members import join_organization
 from saas_kit.tenancy.services.organizations import lock_organization
+
+
+def received_invitations(user: AbstractBaseUser) -> InvitationQuerySet:
+    """
+    Return what somebody's address was invited to, whatever became of it, but in organizations that are deleted.
+
+    They are of several organizations, so the query is made in ``unscoped()``.
+
+    Raises:
+        EmailUnverified: The person did not prove that the address is theirs.
+    """
+    if not has_verified_email(user):
+        raise EmailUnverified
+    received: InvitationQuerySet = Invitation.objects.to_address(email_of(user))
+    return received.filter(organization__deleted_at__isnull=True)
 
 
 @sensitive_variables("token")
