@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -246,3 +247,34 @@ class TestDeclarations:
         assert any("ForgetfulViewSet.restore" in each for each in found)
         assert any(each == "api/v1/plain/: not a view of the API" for each in found)
         assert not any("FaultyView.get" in each or "WidgetViewSet" in each for each in found)
+
+
+SECRETS = {"password", "secret", "token", "invitation_token", "subject", "code", "refresh"}
+
+
+def _decorated_services() -> Iterator[tuple[str, ast.FunctionDef, dict[str, ast.expr]]]:
+    """Walk the functions of all services, each with its decorators by name."""
+    for path in sorted({*PACKAGE.glob("*/services.py"), *PACKAGE.glob("*/services/*.py")}):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.FunctionDef):
+                decorators = {
+                    ast.unparse(each.func if isinstance(each, ast.Call) else each): each
+                    for each in node.decorator_list
+                }
+                yield f"{path.relative_to(PACKAGE)}:{node.name}", node, decorators
+
+
+class TestReportsOfErrors:
+    def test_no_secret_is_in_the_frame_of_a_transaction(self) -> None:
+        """A report shows the variables of each frame, and that of the decorator has all arguments."""
+        found = []
+        for name, node, decorators in _decorated_services():
+            arguments = {each.arg for each in (*node.args.args, *node.args.kwonlyargs)}
+            if "transaction.atomic" not in decorators or not arguments & SECRETS:
+                continue
+            hidden = decorators.get("sensitive_variables")
+            names = {each.value for each in hidden.args} if isinstance(hidden, ast.Call) else set()
+            if not names >= {"args", "kwds", *(arguments & SECRETS)}:
+                found.append(name)
+
+        assert found == []

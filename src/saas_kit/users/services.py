@@ -49,6 +49,7 @@ from saas_kit.users.exceptions import UnknownOrganization
 _NAME_LENGTH = 120
 
 
+@sensitive_variables("password", "args", "kwds")
 @transaction.atomic
 def register_user(
     *, email: str, password: str | None, organization_name: str | None = None, **fields: Any
@@ -74,6 +75,7 @@ def register_user(
     return user
 
 
+@sensitive_variables("password", "args", "kwds")
 @transaction.atomic
 def register_user_again(
     user: AbstractBaseUser, *, password: str, organization_name: str | None = None, **fields: Any
@@ -126,7 +128,7 @@ def register_by_invitation(
     return user
 
 
-@sensitive_variables("secret", "args")
+@sensitive_variables("secret", "args", "kwds")
 @transaction.atomic
 def prove_address(secret: str, *, keep: Session | None = None) -> None:
     """

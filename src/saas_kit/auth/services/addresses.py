@@ -73,7 +73,7 @@ def resend_verification(email: str) -> None:
         ask_for_verification(user)
 
 
-@sensitive_variables("secret")
+@sensitive_variables("secret", "args", "kwds")
 @transaction.atomic
 def verify_email(secret: str, *, keep: Session | None = None) -> AbstractBaseUser:
     """
@@ -137,7 +137,7 @@ def request_email_change(user: AbstractBaseUser, email: str, *, actor: AbstractB
     send(messages.ConfirmNewEmail(token=token, link=token_link("change_email", token)), to=email)
 
 
-@sensitive_variables("secret")
+@sensitive_variables("secret", "args", "kwds")
 @transaction.atomic
 def confirm_email_change(secret: str, *, keep: Session | None = None) -> None:
     """

@@ -175,7 +175,7 @@ def begin_totp(user: AbstractBaseUser) -> Enrollment:
     return Enrollment(secret, uri, adapter.build_totp_svg(uri))
 
 
-@sensitive_variables("code")
+@sensitive_variables("code", "args", "kwds")
 @transaction.atomic
 def confirm_totp(user: AbstractBaseUser, code: str) -> list[str]:
     """

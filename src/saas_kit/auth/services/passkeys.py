@@ -11,6 +11,7 @@ from django.db import transaction
 from django.db.models import QuerySet
 from django.dispatch import Signal
 from django.utils import timezone
+from django.views.decorators.debug import sensitive_variables
 
 from saas_kit.audit.services import record
 from saas_kit.auth import messages, signals
@@ -83,6 +84,7 @@ def begin_passkey(user: AbstractBaseUser) -> tuple[str, dict[str, Any]]:
     return token, ceremony.options
 
 
+@sensitive_variables("secret", "args", "kwds")
 @transaction.atomic
 def add_passkey(
     user: AbstractBaseUser,
@@ -185,6 +187,7 @@ def check_passkey(secret: str, credential: Mapping[str, Any]) -> AbstractBaseUse
     return user
 
 
+@sensitive_variables("secret", "args", "kwds")
 @transaction.atomic
 def begin_passkey_as_second_factor(secret: str) -> dict[str, Any]:
     """

@@ -47,7 +47,7 @@ def require_password(user: AbstractBaseUser, password: str) -> None:
     limits.take_back("password", str(user.pk))
 
 
-@sensitive_variables("password")
+@sensitive_variables("password", "args", "kwds")
 @transaction.atomic
 def change_password(
     user: AbstractBaseUser, password: str, *, actor: AbstractBaseUser | None, keep: Session | None = None
@@ -109,7 +109,7 @@ def ask_to_set_password(user: AbstractBaseUser) -> None:
     send(messages.SetPassword(token=token, link=token_link("set_password", token)), to=email)
 
 
-@sensitive_variables("secret", "password")
+@sensitive_variables("secret", "password", "args", "kwds")
 @transaction.atomic
 def reset_password(secret: str, password: str) -> None:
     """

@@ -32,7 +32,7 @@ PASSWORD_MIN_LENGTH = 8
 PASSWORD_MAX_LENGTH = 128
 
 
-@sensitive_variables("password")
+@sensitive_variables("password", "args", "kwds")
 @transaction.atomic
 def create_user(
     *,

@@ -22,7 +22,7 @@ from saas_kit.core.changes import apply_changes
 from saas_kit.email.services import send
 
 
-@sensitive_variables("password")
+@sensitive_variables("password", "args", "kwds")
 @transaction.atomic
 def register_again(user: AbstractBaseUser, *, password: str, **fields: Any) -> bool:
     """
@@ -60,7 +60,7 @@ def register_again(user: AbstractBaseUser, *, password: str, **fields: Any) -> b
     return True
 
 
-@sensitive_variables("password")
+@sensitive_variables("password", "args", "kwds")
 @transaction.atomic
 def register_proved(*, email: str, password: str, **fields: Any) -> tuple[AbstractBaseUser, bool]:
     """

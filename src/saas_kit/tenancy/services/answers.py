@@ -104,7 +104,7 @@ def check_invitation(token: str, *, email: str) -> Invitation:
 
 
 # "args" is what ``transaction.atomic`` calls what it passes on
-@sensitive_variables("subject", "token", "args")
+@sensitive_variables("subject", "token", "args", "kwds")
 @transaction.atomic
 def accept_invitation(
     subject: Invitation | str, user: AbstractBaseUser, *, within: AbstractOrganization | None = None
@@ -155,7 +155,7 @@ def accept_invitation(
     return membership
 
 
-@sensitive_variables("subject", "token", "args")
+@sensitive_variables("subject", "token", "args", "kwds")
 @transaction.atomic
 def decline_invitation(
     subject: Invitation | str, user: AbstractBaseUser, *, within: AbstractOrganization | None = None
