@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from saas_kit.core import context
+from saas_kit.core.exceptions import SaasKitError
 from saas_kit.ratelimit.limits import Limit, forget, hit
 
 
@@ -51,6 +53,33 @@ class LimitTable:
         limit = self.limit_of(name)
         if limit is not None:
             forget(f"{self.prefix}.{name}", limit, *parts)
+
+    @contextmanager
+    def counting_failures(self, name: str, *failures: type[SaasKitError]) -> Iterator[None]:
+        """
+        Let one network fail at the block only so often.
+
+        It is counted before the block, and taken back where that did not end with one of the failures. Nothing is
+        counted where the network is not known, as all clients would be one.
+
+        Raises:
+            RateLimited: There were too many failures.
+            Unavailable: The cache cannot be asked.
+        """
+        tried_from = network()
+        if not tried_from:
+            yield
+            return
+        self.count(name, tried_from)
+        try:
+            yield
+        except failures:
+            raise
+        except SaasKitError:
+            self.take_back(name, tried_from)
+            raise
+        else:
+            self.take_back(name, tried_from)
 
     def faults(self) -> Iterator[str]:
         """Yield what is wrong with the host's setting, for a system check."""

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from typing import Any, ClassVar
 
 from django.apps import apps
@@ -20,7 +20,6 @@ from saas_kit.auth.api.serializers import SecondFactorSerializer
 from saas_kit.auth.exceptions import TokenGone, UnknownToken
 from saas_kit.auth.identity import has_mfa
 from saas_kit.auth.services import Tokens
-from saas_kit.core.exceptions import SaasKitError
 
 SECOND_FACTOR_ANSWERS = (SecondFactorSerializer,) if apps.is_installed("allauth.mfa") else ()
 """What a view that signs people in may answer instead of tokens; for its ``other_output_serializer_classes``."""
@@ -88,24 +87,9 @@ def token_texts(tokens: Tokens, *, hidden: bool) -> dict[str, str | None]:
     return {"access": None if hidden else tokens.access, "refresh": None if hidden else tokens.refresh}
 
 
-@contextmanager
-def counting_bad_tokens() -> Iterator[None]:
-    """
-    Let one network try only so many one-time tokens that are no good.
-
-    Raises:
-        RateLimited: There were too many.
-    """
-    limits.count("token", limits.network())
-    try:
-        yield
-    except (UnknownToken, TokenGone):
-        raise
-    except SaasKitError:
-        limits.take_back("token", limits.network())
-        raise
-    else:
-        limits.take_back("token", limits.network())
+def counting_bad_tokens() -> AbstractContextManager[None]:
+    """Let one network try only so many one-time tokens that are no good; else the block is ``RateLimited``."""
+    return limits.TABLE.counting_failures("token", UnknownToken, TokenGone)
 
 
 def sign_in_response(view: Any, user: AbstractBaseUser) -> Response:

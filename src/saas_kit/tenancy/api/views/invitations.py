@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from typing import Any
 from uuid import UUID
 
@@ -21,7 +20,6 @@ from saas_kit.core.addresses import normalize_email
 from saas_kit.core.exceptions import Gone, NotFound, SaasKitError
 from saas_kit.core.paths import hide_in_path
 from saas_kit.core.permissions import Access
-from saas_kit.ratelimit import network
 from saas_kit.tenancy import services
 from saas_kit.tenancy.api.bases import OrganizationNestedViewSet
 from saas_kit.tenancy.api.filters import InvitationFilter, ReceivedInvitationFilter
@@ -242,27 +240,6 @@ class ReceivedInvitationViewSet(mixins.ListModelMixin, ApiViewSet):
         return own
 
 
-@contextmanager
-def counting_bad_tokens() -> Iterator[None]:
-    """
-    Let one network try only so many tokens of invitations that are no good.
-
-    Nothing is counted where the network is not known, as all clients would be one.
-
-    Raises:
-        RateLimited: There were too many.
-    """
-    tried_from = network()
-    if not tried_from:
-        yield
-        return
-    LIMITS.count("invitation_token", tried_from)
-    try:
-        yield
-    except (NotFound, Gone):
-        raise
-    except SaasKitError:
-        LIMITS.take_back("invitation_token", tried_from)
-        raise
-    else:
-        LIMITS.take_back("invitation_token", tried_from)
+def counting_bad_tokens() -> AbstractContextManager[None]:
+    """Let one network try only so many tokens of invitations that are no good; else the block is ``RateLimited``."""
+    return LIMITS.counting_failures("invitation_token", NotFound, Gone)
