@@ -164,7 +164,7 @@ class _Call:
         if not is_done_at_once():
             self.wake.is_over = True
             hand_over(_DELIVER, len(self.wake.keys))
-        elif _connection().in_atomic_block:  # a test, which perhaps does not call those of others
+        elif _connection().in_atomic_block:  # Django's TestCase calls some of the hooks, and commits nothing
             hand_over(_DELIVER_THESE, str(self.key))
         else:
             self.wake.is_over = True
