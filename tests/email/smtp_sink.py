@@ -20,6 +20,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from email import message_from_bytes, policy
 from email.message import EmailMessage
+from email.parser import BytesParser
 from pathlib import Path
 from typing import Any, Self
 
@@ -71,6 +72,11 @@ def wait_for_server(port: int) -> None:
     raise TimeoutError(f"Nobody listens on port {port}.")
 
 
+def _abort(server: SMTP) -> None:
+    if isinstance(server.transport, asyncio.Transport):
+        server.transport.abort()
+
+
 @dataclass(frozen=True)
 class Taken:
     """A message that the server has taken."""
@@ -82,7 +88,7 @@ class Taken:
     def message(self) -> EmailMessage:
         """The message, read."""
         content = self.content.replace(b"\r\n", b"\n")
-        return message_from_bytes(content, policy=policy.default)  # type: ignore[return-value]
+        return BytesParser(EmailMessage, policy=policy.default).parsebytes(content)
 
     @property
     def message_id(self) -> str:
@@ -146,8 +152,7 @@ class SmtpSink:
 
     async def _hang_up(self) -> None:
         for each in self._open:
-            if each.transport is not None:
-                each.transport.abort()
+            _abort(each)
         self._open.clear()
         await asyncio.sleep(0.01)  # in which the ends of the connections are noticed
 
@@ -189,7 +194,7 @@ class SmtpSink:
         self.taken.append(Taken(tuple(envelope.rcpt_tos), envelope.content))
         if self.dropped_after_data:
             self.dropped_after_data -= 1
-            server.transport.abort()
+            _abort(server)
         return _TAKEN
 
 
