@@ -447,6 +447,7 @@ WITHOUT_WRITES = {
             *("invite", "resend_invitation", "remind_invitations", "revoke_invitation", "decline_invitation"),
             *("delete_invitation", "forget_person"),
             *("claim_domain", "change_domain", "verify_domain", "delete_domain"),
+            "check_domains",
         )
     ),
     *(f"tenancy.lock_{each}" for each in ("account", "organization")),

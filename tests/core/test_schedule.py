@@ -54,6 +54,7 @@ class TestBeatSchedule:
                 "auth.tasks.remind_people",
                 "auth.tasks.purge",
                 "tenancy.tasks.remind_invited",
+                "tenancy.tasks.check_domains",
                 "tenancy.tasks.purge",
             )
             if apps.is_installed(f"saas_kit.{name.split('.')[0]}")

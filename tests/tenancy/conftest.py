@@ -45,7 +45,7 @@ def make_domain(make_organization: Callable[..., Any]) -> Callable[..., Any]:
     ) -> Any:
         claimed = claim_domain(organization or make_organization(), domain=domain, actor=None, **values)
         if verified:
-            claimed.verified_at = timezone.now()
+            claimed.verified_at = claimed.checked_at = timezone.now()
             claimed.save()
         return claimed
 

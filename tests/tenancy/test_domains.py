@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import sys
 import time
+from datetime import UTC, datetime, timedelta
 from functools import partial
+from io import StringIO
 from threading import Thread
 from typing import Any
 
 import pytest
+from django.core.management import call_command
 from django.db import connection, connections, transaction
+from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from saas_kit.core.exceptions import InvalidInput, NotFound, RateLimited, SaasKitError
+from saas_kit.email.models import OutboxMessage
 from saas_kit.tenancy import domain_proofs, services, signals
 from saas_kit.tenancy.domain_proofs import record_name, record_value
 from saas_kit.tenancy.exceptions import (
@@ -38,8 +43,12 @@ from saas_kit.tenancy.models import (
     Status,
     get_organization_model,
 )
+from saas_kit.tenancy.services import domains
+from saas_kit.tenancy.tasks import check_domains
 
 pytestmark = pytest.mark.django_db
+
+START = datetime(2026, 5, 4, 12, 0, tzinfo=UTC)
 
 
 def _record(domain: EmailDomain) -> dict[str, str]:
@@ -428,6 +437,30 @@ class TestOneOrganizationHasIt:
         assert fresh(first).is_verified
         assert not fresh(second).is_verified
 
+    def test_whoever_runs_the_domain_says_whose_it_is(
+        self, make_domain, name_server, events, catch_signal, on_commit, fresh
+    ):
+        """Where the record of the one that has it is gone, the one that proves it has it from then on."""
+        first, second = make_domain(), make_domain(verified=False)
+        name_server.publish(_record(second))
+
+        with catch_signal(signals.domain_lost) as sent, on_commit():
+            services.verify_domain(second, actor=None)
+
+        assert fresh(second).is_verified
+        assert not fresh(first).is_verified
+        assert [each["domain"] for each in sent] == [first]
+        assert [each.organization_id for each in events("email_domain.lost")] == [first.organization_id]
+
+    def test_nothing_is_taken_on_the_word_of_who_cannot_prove_it(self, make_domain, name_server, fresh):
+        """A record that is gone alone gives the domain to nobody."""
+        first, second = make_domain(), make_domain(verified=False)
+
+        with pytest.raises(DomainUnproved):
+            services.verify_domain(second, actor=None)
+
+        assert fresh(first).is_verified
+
     def test_after_it_was_given_up(self, make_domain, name_server):
         """What one organization gives up another can prove."""
         first, second = make_domain(), make_domain(verified=False)
@@ -459,6 +492,189 @@ class TestOneOrganizationHasIt:
         services.restore_organization(organization, actor=None)
 
         assert fresh(domain).is_verified
+
+
+class TestCheck:
+    """What proves a domain is looked up again, as domains get other owners."""
+
+    @pytest.fixture
+    def told(self) -> Any:
+        def told() -> list[tuple[str, str]]:
+            found = OutboxMessage.objects.filter(kind="saas_kit_tenancy.domain_unproved").order_by("id")
+            return [(each.recipient, str(each.organization_id)) for each in found]
+
+        return told
+
+    @pytest.fixture
+    def domain(self, make_domain, time_machine) -> EmailDomain:
+        """A domain that was proved a day and an hour ago."""
+        time_machine.move_to(START, tick=False)
+        domain = make_domain(enrollment=Enrollment.SUGGEST)
+        time_machine.shift(timedelta(hours=25))
+        return domain
+
+    def test_one_that_is_there(self, domain, name_server, told, time_machine, fresh):
+        name_server.publish(_record(domain))
+
+        assert services.check_domains() == services.CheckedDomains(found=1)
+        assert services.check_domains() == services.CheckedDomains()
+        time_machine.shift(timedelta(days=1))
+        assert services.check_domains() == services.CheckedDomains(found=1)
+
+        assert fresh(domain).is_verified
+        assert len(name_server.asked) == 2
+        assert told() == []
+
+    def test_one_that_is_gone(
+        self,
+        domain,
+        make_verified_user,
+        name_server,
+        told,
+        time_machine,
+        events,
+        catch_signal,
+        on_commit,
+        fresh,
+    ):
+        """The owners are told, once; a week later the organization has the domain no longer, and nobody joins by it."""
+        person = make_verified_user("grace@acme.example")
+        owner = Membership.objects.in_organization(domain.organization).owners().get().user
+
+        assert services.check_domains() == services.CheckedDomains(missing=1)
+        assert fresh(domain).missing_since == START + timedelta(hours=25)
+        assert services.find_offer(person) == domain
+        time_machine.shift(timedelta(days=6))
+        assert services.check_domains() == services.CheckedDomains(missing=1)
+        assert told() == [(owner.email, str(domain.organization_id))]
+        time_machine.shift(timedelta(days=1))
+        with catch_signal(signals.domain_lost) as sent, on_commit():
+            assert services.check_domains() == services.CheckedDomains(lost=1)
+
+        lost = fresh(domain)
+        assert (lost.verified_at, lost.checked_at, lost.missing_since) == (None, None, None)
+        assert (lost.domain, lost.enrollment) == ("acme.example", Enrollment.SUGGEST)
+        assert services.find_offer(person) is None
+        assert [each["domain"] for each in sent] == [domain]
+        assert [len(events(f"email_domain.{name}")) for name in ("unproved", "lost")] == [1, 1]
+        assert told() == [(owner.email, str(domain.organization_id))]
+        time_machine.shift(timedelta(days=1))
+        assert services.check_domains() == services.CheckedDomains()
+        name_server.publish(_record(domain))
+        assert services.verify_domain(domain, actor=None).is_verified
+
+    def test_one_that_is_back(self, domain, name_server, told, time_machine, fresh):
+        """The week begins anew, and the owners are told anew, when it is gone once more."""
+        services.check_domains()
+        time_machine.shift(timedelta(days=6))
+        name_server.publish(_record(domain))
+        assert services.check_domains() == services.CheckedDomains(found=1)
+        assert fresh(domain).missing_since is None
+        name_server.texts.clear()
+        time_machine.shift(timedelta(days=2))
+
+        assert services.check_domains() == services.CheckedDomains(missing=1)
+        assert fresh(domain).is_verified
+        assert len(told()) == 2
+
+    def test_one_that_somebody_has_put_back(self, domain, name_server, fresh):
+        """Who asks at once need not wait for the next day."""
+        services.check_domains()
+        with pytest.raises(DomainUnproved):
+            services.verify_domain(fresh(domain), actor=None)
+        assert fresh(domain).is_verified
+        name_server.publish(_record(domain))
+
+        verified = services.verify_domain(fresh(domain), actor=None)
+
+        assert (verified.is_verified, verified.missing_since) == (True, None)
+        assert fresh(domain).missing_since is None
+
+    def test_where_dns_does_not_tell(self, domain, name_server, told, time_machine, fresh):
+        """An outage takes nothing from anybody, however long it lasts."""
+        name_server.failing.add(_record(domain)["name"])
+
+        assert services.check_domains() == services.CheckedDomains(untold=1)
+        time_machine.shift(timedelta(days=30))
+        assert services.check_domains() == services.CheckedDomains(untold=1)
+
+        assert fresh(domain).is_verified
+        assert told() == []
+
+    def test_where_dns_is_out_of_order(self, domain, make_domain, name_server, time_machine, monkeypatch):
+        """The rest waits for the next time; one that is told of begins the count anew."""
+        monkeypatch.setattr("saas_kit.tenancy.services.domains.MAX_UNTOLD", 2)
+        others = [make_domain(f"acme{each}.example", organization=domain.organization) for each in range(4)]
+        time_machine.shift(timedelta(days=2))
+        for each in (domain, others[1], others[2]):
+            name_server.failing.add(_record(each)["name"])
+
+        assert services.check_domains(batch_size=2) == services.CheckedDomains(missing=1, untold=3)
+
+        assert len(set(name_server.asked)) == 4  # none of the last
+
+    def test_what_fails_with_one_stops_no_other(
+        self, domain, make_domain, name_server, time_machine, monkeypatch, caplog
+    ):
+        other = make_domain("other.example")
+        time_machine.shift(timedelta(days=2))
+        name_server.publish(_record(other))
+
+        def fail(*args: Any, **kwargs: Any) -> None:
+            raise RuntimeError("boom")
+
+        monkeypatch.setattr("saas_kit.tenancy.services.domains.tell_of_missing_proof", fail)
+
+        assert services.check_domains() == services.CheckedDomains(found=1)
+        assert str(domain.pk) in caplog.text
+
+    def test_what_is_left_out(self, domain, make_domain, name_server, time_machine):
+        """Claims, what was checked today, and what deleted organizations have."""
+        make_domain("claimed.example", verified=False)
+        make_domain("today.example")
+        services.delete_organization(domain.organization, actor=None)
+
+        assert services.check_domains() == services.CheckedDomains()
+        assert name_server.asked == []
+
+    def test_of_nobody_where_it_is_turned_off(self, domain, name_server, settings):
+        settings.SAAS_KIT_TENANCY_DOMAIN_CHECK_INTERVAL = timedelta(0)
+
+        assert services.check_domains() == services.CheckedDomains()
+        assert name_server.asked == []
+
+    def test_deleted_while_dns_is_asked(self, domain, name_server):
+        """What was read is looked at once more before anything is written."""
+        name_server.when_asked = lambda: None
+        read = EmailDomain.objects.get(pk=domain.pk)
+        services.delete_domain(domain, actor=None)
+
+        assert domains._check(read) == ""
+
+    def test_by_a_command_and_a_task(self, domain, name_server, time_machine, fresh):
+        output = StringIO()
+        name_server.publish(_record(domain))
+
+        call_command("saas_kit_check_domains", stdout=output)
+        time_machine.shift(timedelta(days=1))
+        check_domains()
+
+        assert output.getvalue() == "domains: 1 found, 0 missing, 0 lost, 0 not told by DNS\n"
+        assert fresh(domain).checked_at == START + timedelta(hours=49)
+
+    def test_queries_do_not_grow_with_what_is_not_due(self, domain, make_domain, name_server):
+        """One statement finds what is due, whatever the organizations have."""
+        for each in range(5):
+            make_domain(f"today{each}.example", organization=domain.organization)
+        name_server.publish(_record(domain))
+
+        with CaptureQueriesContext(connection) as first:
+            services.check_domains()
+        with CaptureQueriesContext(connection) as second:
+            services.check_domains()
+
+        assert len(second) == 1
+        assert len(first) <= 12
 
 
 class TestOffer:

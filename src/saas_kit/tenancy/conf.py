@@ -63,6 +63,12 @@ class TenancySettings(AppSettings):
     ``192.0.2.53``, ``192.0.2.53:5353`` or ``[2001:db8::53]:5353``. Empty, it is those of the operating system.
     """
 
+    DOMAIN_CHECK_INTERVAL: timedelta = timedelta(days=1)
+    """How long after the proof of a domain was looked up it is looked up again; with zero it never is."""
+
+    DOMAIN_GRACE: timedelta = timedelta(days=7)
+    """How long the proof of a domain may be missing before the organization has the domain no longer."""
+
     SECOND_FACTOR: str = ""
     """
     Dotted path to a function that takes a person and tells whether they have a second factor, for organizations that

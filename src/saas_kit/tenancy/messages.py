@@ -161,6 +161,41 @@ class OwnershipTransferred(Message):
 
 
 @dataclass(frozen=True, kw_only=True)
+class DomainUnproved(Message):
+    """
+    Tells the owners of an organization that what proves a domain of it is not in DNS any more.
+
+    Attributes:
+        organization: What the organization is called.
+        domain: The domain.
+        name: The name of the record that proves it.
+        value: The text of the record.
+        lost_at: Until when it can be put back.
+    """
+
+    organization: str
+    domain: str
+    name: str
+    value: str
+    lost_at: datetime
+
+    kind: ClassVar = "saas_kit_tenancy.domain_unproved"
+    subject: ClassVar = gettext_lazy("{organization} is about to lose the domain {domain}")
+
+    @classmethod
+    def samples(cls) -> list[Self]:
+        return [
+            cls(
+                organization="Acme Berlin",
+                domain="acme.example",
+                name="_saas-kit-challenge.acme.example",
+                value="saas-kit-verification=0123456789abcdef0123456789abcdef",
+                lost_at=datetime(2026, 1, 31, 9, 30, tzinfo=UTC),
+            )
+        ]
+
+
+@dataclass(frozen=True, kw_only=True)
 class AccountSuspended(Message):
     """
     Tells the owners of an account, or of an organization, that it is suspended.

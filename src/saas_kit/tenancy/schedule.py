@@ -1,4 +1,4 @@
-"""What is done about organizations and invitations, and how often."""
+"""What is done about organizations, invitations and domains, and how often."""
 
 from __future__ import annotations
 
@@ -6,5 +6,6 @@ from datetime import time, timedelta
 
 SCHEDULE = {
     "saas_kit.tenancy.tasks.remind_invited": timedelta(minutes=15),
+    "saas_kit.tenancy.tasks.check_domains": timedelta(hours=1),
     "saas_kit.tenancy.tasks.purge": time(3, 0),
 }

@@ -57,5 +57,7 @@ domain_changed = Signal()
 """Sender ``EmailDomain``; ``domain``, ``changes`` (``{field: [before, after]}``)."""
 domain_verified = Signal()
 """Sender ``EmailDomain``; ``domain``."""
+domain_lost = Signal()
+"""Sender ``EmailDomain``; ``domain``. Its proof is gone, or another organization has the domain now."""
 domain_deleted = Signal()
 """Sender ``EmailDomain``; ``domain`` (no longer in the database)."""

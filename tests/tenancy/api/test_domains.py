@@ -15,7 +15,10 @@ from saas_kit.tenancy.models import EmailDomain, Membership, Status
 from tests.api_fixtures import ApiClient, World
 from tests.tenancy.name_server import NameServer
 
-FIELDS = {"id", "domain", "enrollment", "role", "record", "verified_at", "created_at", "updated_at"}
+FIELDS = {
+    *("id", "domain", "enrollment", "role", "record", "verified_at", "missing_since"),
+    *("created_at", "updated_at"),
+}
 
 
 def _errors(response: Any) -> list[tuple[str | None, str]]:

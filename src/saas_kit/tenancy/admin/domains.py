@@ -15,8 +15,12 @@ from saas_kit.tenancy.models import EmailDomain
 class EmailDomainAdmin(InspectedAdmin):
     """Domains: to be looked at, and taken from an organization that is not to have them any more."""
 
-    list_display = ("domain", "organization", "enrollment", "role", "verified_at", "created_at")
-    list_filter = ("enrollment", ("verified_at", admin.EmptyFieldListFilter))
+    list_display = ("domain", "organization", "enrollment", "role", "verified_at", "missing_since")
+    list_filter = (
+        "enrollment",
+        ("verified_at", admin.EmptyFieldListFilter),
+        ("missing_since", admin.EmptyFieldListFilter),
+    )
     list_select_related = ("organization",)
     search_fields = ("domain", "=id")
     fields = (
@@ -26,6 +30,8 @@ class EmailDomainAdmin(InspectedAdmin):
         "enrollment",
         "role",
         "verified_at",
+        "checked_at",
+        "missing_since",
         "created_at",
         "updated_at",
     )

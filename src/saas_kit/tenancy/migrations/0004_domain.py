@@ -61,6 +61,11 @@ class Migration(migrations.Migration):
                     ),
                 ),
                 ("verified_at", models.DateTimeField(editable=False, null=True, verbose_name="verified at")),
+                ("checked_at", models.DateTimeField(editable=False, null=True, verbose_name="checked at")),
+                (
+                    "missing_since",
+                    models.DateTimeField(editable=False, null=True, verbose_name="missing since"),
+                ),
                 (
                     "organization",
                     models.ForeignKey(
@@ -75,7 +80,14 @@ class Migration(migrations.Migration):
             options={
                 "verbose_name": "e-mail domain",
                 "verbose_name_plural": "e-mail domains",
-                "indexes": [models.Index(fields=["organization", "-id"], name="saas_kit_tenancy_domains")],
+                "indexes": [
+                    models.Index(fields=["organization", "-id"], name="saas_kit_tenancy_domains"),
+                    models.Index(
+                        condition=models.Q(("verified_at__isnull", False)),
+                        fields=["id"],
+                        name="saas_kit_tenancy_domains_had",
+                    ),
+                ],
                 "constraints": [
                     models.UniqueConstraint(
                         fields=("organization", "domain"),

@@ -76,6 +76,8 @@ class EmailDomain(OrganizationOwned):
         role: The role of whoever joins by their address.
         proof: What has to be in DNS. It is no secret.
         verified_at: When it was found there; None until then.
+        checked_at: When it was last looked up there, and DNS told; None of a claim.
+        missing_since: When it was found to be there no longer; None while it is.
     """
 
     unique_among_organizations = frozenset({"saas_kit_tenancy_domain_verified"})
@@ -85,6 +87,8 @@ class EmailDomain(OrganizationOwned):
     role = models.CharField(_("role"), max_length=63, default=JOINING_ROLE)
     proof = models.CharField(_("proof"), max_length=32, default=new_proof, editable=False)
     verified_at = models.DateTimeField(_("verified at"), null=True, editable=False)
+    checked_at = models.DateTimeField(_("checked at"), null=True, editable=False)
+    missing_since = models.DateTimeField(_("missing since"), null=True, editable=False)
 
     objects = models.Manager.from_queryset(EmailDomainQuerySet)()
     all_objects = models.Manager.from_queryset(EmailDomainQuerySet)()
@@ -106,7 +110,14 @@ class EmailDomain(OrganizationOwned):
                 violation_error_message=_("Another organization has proved this domain."),
             ),
         )
-        indexes = (models.Index(fields=["organization", "-id"], name="saas_kit_tenancy_domains"),)
+        indexes = (
+            models.Index(fields=["organization", "-id"], name="saas_kit_tenancy_domains"),
+            models.Index(
+                fields=["id"],
+                condition=models.Q(verified_at__isnull=False),
+                name="saas_kit_tenancy_domains_had",
+            ),
+        )
 
     def __str__(self) -> str:
         return self.domain

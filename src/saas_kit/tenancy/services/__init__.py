@@ -23,7 +23,9 @@ from saas_kit.tenancy.services.answers import (
 )
 from saas_kit.tenancy.services.domains import (
     MAX_DOMAINS,
+    CheckedDomains,
     change_domain,
+    check_domains,
     claim_domain,
     delete_domain,
     verify_domain,
@@ -61,6 +63,7 @@ from saas_kit.tenancy.services.organizations import (
 __all__ = [
     "MAX_DOMAINS",
     "MAX_TEAMS",
+    "CheckedDomains",
     "accept_invitation",
     "add_account_member",
     "add_member",
@@ -69,6 +72,7 @@ __all__ = [
     "change_domain",
     "change_organization",
     "change_role",
+    "check_domains",
     "check_invitation",
     "claim_domain",
     "create_account",

@@ -2,6 +2,14 @@
 
 from __future__ import annotations
 
+import logging
+from collections import Counter
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.core.exceptions import ValidationError
 from django.core.validators import MaxLengthValidator
@@ -15,8 +23,10 @@ from saas_kit.core.changes import apply_changes
 from saas_kit.core.events import send_on_commit
 from saas_kit.core.exceptions import InvalidInput, NotFound
 from saas_kit.tenancy import limits, signals
+from saas_kit.tenancy.conf import TenancySettings
 from saas_kit.tenancy.domain_proofs import is_published, record_name, record_value
 from saas_kit.tenancy.exceptions import (
+    DnsUnavailable,
     DomainClaimed,
     DomainTaken,
     DomainUnproved,
@@ -34,12 +44,18 @@ from saas_kit.tenancy.models import (
     domain_validator,
 )
 from saas_kit.tenancy.roles import OWNER, get_role
-from saas_kit.tenancy.scoping import unscoped, within_organization
+from saas_kit.tenancy.scoping import scope, unscoped, within_organization
 from saas_kit.tenancy.services.members import require_dominance
+from saas_kit.tenancy.services.notices import tell_of_missing_proof
 from saas_kit.tenancy.services.organizations import lock_organization
 
 MAX_DOMAINS = 20
 """How many domains the people of an organization may claim for it."""
+
+MAX_UNTOLD = 10
+"""How many domains after each other DNS may tell nothing of, before it is taken to be out of order."""
+
+logger = logging.getLogger("saas_kit.tenancy")
 
 
 @transaction.atomic
@@ -126,22 +142,73 @@ def verify_domain(domain: EmailDomain, *, actor: AbstractBaseUser | None) -> Ema
     """
     Look in DNS for the record that proves a domain, and from then on let the organization have it.
 
-    Of one that is proved already nothing is looked up. DNS is asked before the transaction begins, so that nothing is
-    held meanwhile.
+    Of one that is proved already nothing is looked up, unless its proof was found to be gone. DNS is asked before the
+    transaction begins, so that nothing is held meanwhile.
+
+    Another organization that has the domain loses it where its own record is not in DNS any more: whoever runs the
+    domain says whose it is.
 
     Raises:
         DomainUnproved: The record is not there.
-        DomainTaken: It is there, and another organization has proved the domain before.
+        DomainTaken: It is there, and so is that of another organization, which has proved the domain before.
         DnsUnavailable: DNS does not tell.
         RateLimited: The organization has asked too often.
         NotFound: The claim was deleted meanwhile.
     """
-    if domain.is_verified:
+    if domain.is_verified and domain.missing_since is None:
         return domain
     limits.TABLE.count("domain_proofs", str(domain.organization_id))
     if not is_published(record_name(domain.domain), record_value(domain.proof)):
         raise DomainUnproved
+    _take_from_the_unproved(domain)
     return _give(domain, actor)
+
+
+@dataclass(frozen=True)
+class CheckedDomains:
+    """
+    What came of looking up the proofs of domains again.
+
+    Attributes:
+        found: How many are still there.
+        missing: How many are not, of domains that the organizations still have.
+        lost: How many were missing for too long.
+        untold: Of how many DNS did not tell, so that nothing changes.
+    """
+
+    found: int = 0
+    missing: int = 0
+    lost: int = 0
+    untold: int = 0
+
+
+def check_domains(*, batch_size: int = 100) -> CheckedDomains:
+    """
+    Look up again what proves the domains that organizations have, of each once in ``DOMAIN_CHECK_INTERVAL``.
+
+    A domain gets other owners in time, and their people must not join an organization of strangers. Where a proof is
+    gone the owners are told, once, and after ``DOMAIN_GRACE`` the organization has the domain no longer; what it claims
+    stays, and can be proved again. Where DNS does not tell, nothing changes, and where it does not for
+    ``MAX_UNTOLD`` domains after each other the rest is left for the next time. What goes wrong with one is logged and
+    stops no other.
+    """
+    counts: Counter[str] = Counter()
+    interval, last, untold = TenancySettings.DOMAIN_CHECK_INTERVAL, None, 0
+    while (
+        interval and untold < MAX_UNTOLD and (due := _due_for_check(interval, after=last, count=batch_size))
+    ):
+        for domain in due:
+            try:
+                outcome = _check(domain)
+            except Exception:
+                logger.exception("The domain %s could not be checked.", domain.pk)
+                continue
+            counts[outcome] += outcome != ""
+            untold = untold + 1 if outcome == "untold" else 0
+            if untold == MAX_UNTOLD:
+                break
+        last = due[-1].pk
+    return CheckedDomains(**counts)
 
 
 @transaction.atomic
@@ -166,12 +233,13 @@ def _give(domain: EmailDomain, actor: AbstractBaseUser | None) -> EmailDomain:
     """Let an organization have a domain that it has just proved, unless another has it."""
     domain = _lock(domain)
     if domain.is_verified:
+        apply_changes(domain, {"checked_at": timezone.now(), "missing_since": None})
         return domain
     _take_from_the_deleted(domain.domain)
     now = timezone.now()
     try:
         with transaction.atomic():
-            changes = apply_changes(domain, {"verified_at": now})
+            changes = apply_changes(domain, {"verified_at": now, "checked_at": now})
     except IntegrityError as error:
         raise DomainTaken from error
     record("email_domain.verified", target=domain, actor=actor, changes=changes)
@@ -184,8 +252,73 @@ def _take_from_the_deleted(name: str) -> None:
     """Let a deleted organization have a domain no longer; should it be restored, it can prove it again."""
     held = EmailDomain.objects.verified().filter(domain=name, organization__deleted_at__isnull=False)
     for domain in held.select_for_update(of=("self",)):
-        changes = apply_changes(domain, {"verified_at": None})
-        record("email_domain.lost", target=domain, actor=None, changes=changes)
+        _take(domain)
+
+
+def _take_from_the_unproved(domain: EmailDomain) -> None:
+    """Let another organization have a domain no longer, where it cannot prove it any more."""
+    with unscoped(reason="a domain was proved that another organization may have"):
+        held: Any = EmailDomain.objects.verified().exclude(organization=domain.organization_id)
+        holder: EmailDomain | None = (
+            held.filter(domain=domain.domain, organization__deleted_at__isnull=True)
+            .select_related("organization")
+            .first()
+        )
+    if holder is None or is_published(record_name(holder.domain), record_value(holder.proof)):
+        return
+    with suppress(NotFound), scope(holder.organization_id), transaction.atomic():
+        locked = _lock(holder)
+        if locked.is_verified:
+            _take(locked)
+
+
+def _due_for_check(interval: timedelta, *, after: UUID | None, count: int) -> list[EmailDomain]:
+    with unscoped(reason="looking up what proves domains"):
+        due: Any = EmailDomain.objects.verified().filter(
+            checked_at__lte=timezone.now() - interval, organization__deleted_at__isnull=True
+        )
+        if after is not None:
+            due = due.filter(pk__gt=after)
+        return list(due.select_related("organization").order_by("pk")[:count])
+
+
+def _check(domain: EmailDomain) -> str:
+    """Look up the proof of one domain; return which of ``CheckedDomains`` it is, or nothing where it is none."""
+    try:
+        is_there = is_published(record_name(domain.domain), record_value(domain.proof))
+    except DnsUnavailable:
+        return "untold"
+    with suppress(NotFound), scope(domain.organization_id):
+        return _note(domain, is_there=is_there)
+    return ""
+
+
+@transaction.atomic
+def _note(domain: EmailDomain, *, is_there: bool) -> str:
+    domain = _lock(domain)
+    if not domain.is_verified:
+        return ""  # since it was read
+    now = timezone.now()
+    if is_there:
+        apply_changes(domain, {"checked_at": now, "missing_since": None})
+        return "found"
+    if domain.missing_since is None:
+        changes = apply_changes(domain, {"checked_at": now, "missing_since": now})
+        record("email_domain.unproved", target=domain, actor=None, changes=changes)
+        tell_of_missing_proof(domain, missing_since=now)
+        return "missing"
+    if now < domain.missing_since + TenancySettings.DOMAIN_GRACE:
+        apply_changes(domain, {"checked_at": now})
+        return "missing"
+    _take(domain)
+    return "lost"
+
+
+def _take(domain: EmailDomain) -> None:
+    """Let an organization have a domain no longer, of whose claim nothing else changes."""
+    changes = apply_changes(domain, {"verified_at": None, "checked_at": None, "missing_since": None})
+    record("email_domain.lost", target=domain, actor=None, changes=changes)
+    send_on_commit(signals.domain_lost, sender=EmailDomain, domain=domain)
 
 
 def _lock(domain: EmailDomain) -> EmailDomain:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 from django.contrib.auth.base_user import AbstractBaseUser
@@ -9,8 +10,22 @@ from django.contrib.auth.base_user import AbstractBaseUser
 from saas_kit.email.conf import EmailSettings
 from saas_kit.email.messages import Message
 from saas_kit.email.services import send
-from saas_kit.tenancy.messages import AccountSuspended, MemberJoined, OwnershipTransferred, RoleChanged
-from saas_kit.tenancy.models import AbstractOrganization, Account, AccountMembership, Membership
+from saas_kit.tenancy.conf import TenancySettings
+from saas_kit.tenancy.domain_proofs import record_name, record_value
+from saas_kit.tenancy.messages import (
+    AccountSuspended,
+    DomainUnproved,
+    MemberJoined,
+    OwnershipTransferred,
+    RoleChanged,
+)
+from saas_kit.tenancy.models import (
+    AbstractOrganization,
+    Account,
+    AccountMembership,
+    EmailDomain,
+    Membership,
+)
 from saas_kit.tenancy.people import email_of, name_of
 from saas_kit.tenancy.roles import Role
 
@@ -69,6 +84,20 @@ def tell_of_suspension(place: Account | AbstractOrganization, *, actor: Abstract
     """Tell the owners of an account or an organization that it is suspended."""
     for owner in _owners_of(place, besides=[] if actor is None else [actor]):
         _send(AccountSuspended(place=place.name), owner, organization=place)
+
+
+def tell_of_missing_proof(domain: EmailDomain, *, missing_since: datetime) -> None:
+    """Tell the owners of an organization that what proves one of its domains is gone."""
+    message = DomainUnproved(
+        organization=domain.organization.name,
+        domain=domain.domain,
+        name=record_name(domain.domain),
+        value=record_value(domain.proof),
+        lost_at=missing_since + TenancySettings.DOMAIN_GRACE,
+    )
+    cause = f"{domain.pk} {missing_since:%Y%m%d%H%M%S}"
+    for owner in _owners_of(domain.organization, besides=[]):
+        _send(message, owner, organization=domain.organization, cause=cause)
 
 
 def _owners_of(place: Account | AbstractOrganization, *, besides: list[Any]) -> list[Any]:

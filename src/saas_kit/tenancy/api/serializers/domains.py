@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from django.utils.translation import gettext_lazy as _
 from drf_spectacular.utils import OpenApiExample, extend_schema_field, extend_schema_serializer
@@ -41,6 +41,7 @@ class DomainRecordSerializer(serializers.Serializer):  # type: ignore[type-arg]
                     "value": "saas-kit-verification=0123456789abcdef0123456789abcdef",
                 },
                 "verified_at": None,
+                "missing_since": None,
                 "created_at": _TIME,
                 "updated_at": _TIME,
             },
@@ -71,8 +72,19 @@ class DomainSerializer(ModelSerializer):
 
     class Meta:
         model = EmailDomain
-        fields = ("id", "domain", "enrollment", "role", "record", "verified_at", "created_at", "updated_at")
-        read_only_fields = ("verified_at",)
+        fields = (
+            *("id", "domain", "enrollment", "role", "record", "verified_at", "missing_since"),
+            *("created_at", "updated_at"),
+        )
+        read_only_fields = ("verified_at", "missing_since")
+        extra_kwargs: ClassVar = {
+            "missing_since": {
+                "help_text": _(
+                    "Since when the record of a domain that was proved is not in DNS any more; null while it is. "
+                    "Unless it is put back, the organization loses the domain."
+                )
+            }
+        }
         create_only_fields = ("domain",)
 
     @extend_schema_field(DomainRecordSerializer)
