@@ -138,7 +138,7 @@ class _Runner:
         chosen = ("-n", "--numprocesses", "--pdb", "--trace")
         if any(argument.startswith(chosen) for argument in self.arguments):
             return []
-        return ["--numprocesses=auto", "--maxprocesses=4"]
+        return ["--numprocesses=auto", "--maxprocesses=4", "--dist=worksteal"]
 
     def _stop(self, number: int, frame: FrameType | None) -> None:
         self.stopped_by = number

@@ -1,23 +1,22 @@
-"""Fixtures that make people, accounts, organizations and teams through the kit's services."""
+"""Fixtures of the whole suite: what makes rows and reads them, and what keeps tests apart."""
 
 from __future__ import annotations
 
 import re
 import threading
 from collections.abc import Callable, Iterator
-from itertools import count
 from typing import Any
 
 import pytest
-from django.contrib.auth.base_user import AbstractBaseUser
 from django.core import mail
 from django.core.cache import cache
 from django.db import connection, connections
 from django.test import Client
 
 from saas_kit.core import context
+from tests.factory import Factory
 
-pytest_plugins = ["saas_kit.testing.pytest_plugin"]
+pytest_plugins = ["saas_kit.testing.pytest_plugin", "tests.api_fixtures"]
 
 
 @pytest.fixture(scope="session")
@@ -53,24 +52,63 @@ def _empty_cache() -> None:
 
 
 @pytest.fixture
-def number() -> Iterator[int]:
-    """Numbers that are different each time, for names that must be."""
-    return count(1)
+def factory(db: None) -> Factory:
+    """Makes people, accounts, organizations and teams."""
+    return Factory()
 
 
 @pytest.fixture
-def make_user(db: None, number: Iterator[int]) -> Callable[..., Any]:
-    """Make a person of the host's user model."""
-    from saas_kit.auth.services import create_user
+def number(factory: Factory) -> Iterator[int]:
+    """Numbers that are different each time, for names that must be."""
+    return factory.number
 
-    def make(
-        email: str | None = None, *, password: str | None = None, superuser: bool = False, **fields: Any
-    ) -> AbstractBaseUser:
-        if superuser:
-            fields |= {"is_staff": True, "is_superuser": True}
-        return create_user(email=email or f"person{next(number)}@example.com", password=password, **fields)
 
-    return make
+@pytest.fixture
+def make_user(factory: Factory) -> Callable[..., Any]:
+    """See ``Factory.user``."""
+    return factory.user
+
+
+@pytest.fixture
+def make_account(factory: Factory) -> Callable[..., Any]:
+    """See ``Factory.account``."""
+    return factory.account
+
+
+@pytest.fixture
+def make_organization(factory: Factory) -> Callable[..., Any]:
+    """See ``Factory.organization``."""
+    return factory.organization
+
+
+@pytest.fixture
+def make_membership(factory: Factory) -> Callable[..., Any]:
+    """See ``Factory.membership``."""
+    return factory.membership
+
+
+@pytest.fixture
+def make_account_membership(factory: Factory) -> Callable[..., Any]:
+    """See ``Factory.account_membership``."""
+    return factory.account_membership
+
+
+@pytest.fixture
+def make_team(factory: Factory) -> Callable[..., Any]:
+    """See ``Factory.team``."""
+    return factory.team
+
+
+@pytest.fixture
+def make_team_membership(factory: Factory) -> Callable[..., Any]:
+    """See ``Factory.team_membership``."""
+    return factory.team_membership
+
+
+@pytest.fixture
+def make_invitation(factory: Factory) -> Callable[..., Any]:
+    """See ``Factory.invitation``."""
+    return factory.invitation
 
 
 @pytest.fixture
@@ -81,125 +119,6 @@ def fresh() -> Callable[[Any], Any]:
         return type(instance)._base_manager.get(pk=instance.pk)
 
     return read
-
-
-@pytest.fixture
-def make_account(make_user: Callable[..., Any], number: Iterator[int]) -> Callable[..., Any]:
-    """Make an account; its owner is somebody new unless named."""
-    from saas_kit.tenancy.services import create_account
-
-    def make(name: str | None = None, *, owner: Any = None, **values: Any) -> Any:
-        return create_account(
-            name=name or f"Account {next(number)}", owner=owner or make_user(), actor=None, **values
-        )
-
-    return make
-
-
-@pytest.fixture
-def make_organization(
-    make_account: Callable[..., Any], make_user: Callable[..., Any], number: Iterator[int]
-) -> Callable[..., Any]:
-    """Make an organization; its account and its owner are new unless named, and the two owners strangers."""
-    from saas_kit.tenancy.services import create_organization
-
-    def make(name: str | None = None, *, account: Any = None, owner: Any = None, **values: Any) -> Any:
-        return create_organization(
-            account=account or make_account(),
-            name=name or f"Organization {next(number)}",
-            owner=owner or make_user(),
-            actor=None,
-            **values,
-        )
-
-    return make
-
-
-@pytest.fixture
-def make_membership(
-    make_organization: Callable[..., Any], make_user: Callable[..., Any]
-) -> Callable[..., Any]:
-    """Make somebody a member; an owner without a named organization is the only owner of a new one."""
-    from saas_kit.tenancy.models import Membership
-    from saas_kit.tenancy.services import add_member
-
-    def make(organization: Any = None, *, user: Any = None, role: str = "member") -> Any:
-        user = user or make_user()
-        if organization is None and role == "owner":
-            organization = make_organization(owner=user)
-            return Membership.objects.get(organization=organization, user=user)
-        return add_member(organization or make_organization(), user, role, actor=None)
-
-    return make
-
-
-@pytest.fixture
-def make_account_membership(
-    make_account: Callable[..., Any], make_user: Callable[..., Any]
-) -> Callable[..., Any]:
-    """Give somebody a role in an account; an owner without a named account is the only owner of a new one."""
-    from saas_kit.tenancy.models import AccountMembership
-    from saas_kit.tenancy.services import add_account_member
-
-    def make(account: Any = None, *, user: Any = None, role: str = "member") -> Any:
-        user = user or make_user()
-        if account is None and role == "owner":
-            account = make_account(owner=user)
-            return AccountMembership.objects.get(account=account, user=user)
-        return add_account_member(account or make_account(), user, role, actor=None)
-
-    return make
-
-
-@pytest.fixture
-def make_team(make_organization: Callable[..., Any], number: Iterator[int]) -> Callable[..., Any]:
-    """Make a team; its organization is new unless named."""
-    from saas_kit.teams.services import create_team
-
-    def make(name: str | None = None, *, organization: Any = None, **values: Any) -> Any:
-        return create_team(
-            organization or make_organization(), name=name or f"Team {next(number)}", actor=None, **values
-        )
-
-    return make
-
-
-@pytest.fixture
-def make_team_membership(
-    make_team: Callable[..., Any], make_membership: Callable[..., Any]
-) -> Callable[..., Any]:
-    """Put somebody in a team, and in its organization first where they are not."""
-    from saas_kit.teams.services import add_team_member
-    from saas_kit.tenancy.models import Membership
-
-    def make(team: Any = None, *, user: Any = None, role: str = "member") -> Any:
-        team = team or make_team()
-        members = Membership.objects.in_organization(team.organization)
-        if user is None or not members.filter(user=user).exists():
-            user = make_membership(team.organization, user=user).user
-        return add_team_member(team, user, role, actor=None)
-
-    return make
-
-
-@pytest.fixture
-def make_invitation(make_organization: Callable[..., Any], number: Iterator[int]) -> Callable[..., Any]:
-    """Invite an address, a new one unless named; the system does unless an actor is named."""
-    from saas_kit.tenancy.services import invite
-
-    def make(
-        organization: Any = None,
-        email: str | None = None,
-        *,
-        role: str = "member",
-        actor: Any = None,
-        **values: Any,
-    ) -> Any:
-        organization = organization or make_organization()
-        email = email or f"invited{next(number)}@example.com"
-        return invite(organization, email=email, role=role, actor=actor, **values)[0]
-
-    return make
 
 
 @pytest.fixture

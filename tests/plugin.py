@@ -190,4 +190,6 @@ def _reason_to_leave_out(item: pytest.Item) -> str | None:
         if item.config.getoption("without_services"):
             return "which need PostgreSQL or Redis (--without-services was given)"
         return "which need PostgreSQL or Redis (they run with --database=postgresql)"
+    if not on_sqlite and item.get_closest_marker("once"):
+        return "which use no database of the run (they run with --database=sqlite)"
     return None

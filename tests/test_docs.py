@@ -342,6 +342,7 @@ class TestReadme:
 
         assert call(quickstart["calls"], live_server.url) == [201, 200, 200, 201]
 
+    @pytest.mark.once
     def test_endpoint_is_isolated(self, new_project, environment, tmp_path):
         """The model, the permissions and the view that it shows are a tenant-isolated endpoint, as they stand."""
         for block in _blocks(README):
@@ -357,6 +358,7 @@ class TestReadme:
         _shell("python manage.py test", new_project, environment)
 
 
+@pytest.mark.once
 class TestTutorial:
     def test_works_from_beginning_to_end(self, new_project, environment, call):
         """Its files and commands, in their order, make the project that it promises; its calls are answered."""
@@ -374,6 +376,7 @@ class TestTutorial:
             assert call(calls, f"http://127.0.0.1:{port}") == [201, 200, 201, 200, 400]
 
 
+@pytest.mark.once
 class TestIsolateYourOwn:
     def test_works_from_beginning_to_end(self, new_project, environment):
         """Its files and commands, in their order, make an app that the prover finds nothing to say against."""

@@ -12,6 +12,8 @@ from typing import Any
 import django
 import pytest
 
+pytestmark = pytest.mark.once
+
 PROJECT = Path(__file__).resolve().parent.parent
 SECRET_KEY = "nTq3-8mWz_Lk5vXr7YpB2hJc9sDf4gAe6uKi1oMx0wQyZbNtVjRs"
 READ = """

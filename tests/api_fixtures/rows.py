@@ -4,23 +4,85 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from django.apps import apps
-from django.db import transaction
+from django.db import connection, transaction
+from django.db.models.sql.compiler import SQLCompiler
 
 # the audit log tells of refusals too; the rest is not written through the API
 _LEFT_OUT = {"saas_kit_audit", "contenttypes", "sessions", "admin"}
 
 
+@dataclass(frozen=True)
+class _Table:
+    """The statement that reads a whole table, compiled once: suites read all of them before and after each call."""
+
+    model: Any
+    compiler: SQLCompiler
+    sql: str
+    converters: dict[int, Any]
+
+    @classmethod
+    def of(cls, model: Any) -> _Table:
+        compiler = model._base_manager.values().query.get_compiler(connection=connection)
+        sql, _ = compiler.as_sql()
+        return cls(model, compiler, sql, compiler.get_converters([each for each, *_ in compiler.select]))
+
+    def read(self, cursor: Any) -> dict[Any, dict[str, Any]]:
+        cursor.execute(self.sql)
+        names = [field.attname for field in self.model._meta.concrete_fields]
+        found = [
+            dict(zip(names, row, strict=True))
+            for row in self.compiler.apply_converters(cursor.fetchall(), self.converters)
+        ]
+        return {row[self.model._meta.pk.attname]: row for row in found}
+
+
+@cache
+def _tables() -> list[_Table]:
+    return [
+        _Table.of(model)
+        for model in apps.get_models(include_auto_created=True)
+        if model._meta.app_label not in _LEFT_OUT and model._meta.label != "auth.Permission"
+    ]
+
+
 def rows() -> dict[str, dict[Any, dict[str, Any]]]:
     """Return every row of every table but the audit log's, by the table's label and the row's key."""
-    models = apps.get_models(include_auto_created=True)
-    return {
-        model._meta.label: {row[model._meta.pk.attname]: row for row in model._base_manager.values()}
-        for model in models
-        if model._meta.app_label not in _LEFT_OUT and model._meta.label != "auth.Permission"
-    }
+    with connection.cursor() as cursor:
+        return {table.model._meta.label: table.read(cursor) for table in _tables()}
+
+
+def stored() -> dict[str, tuple[list[str], list[tuple[Any, ...]]]]:
+    """Return the columns of every table and its rows, as the database has them, by the table's name."""
+    found = {}
+    with connection.cursor() as cursor:
+        for model in apps.get_models(include_auto_created=True):
+            table = model._meta.db_table
+            cursor.execute(f"SELECT * FROM {connection.ops.quote_name(table)}")
+            found[table] = [column[0] for column in cursor.description], cursor.fetchall()
+    return found
+
+
+def inserts_of(before: Any, after: Any) -> list[tuple[str, list[Any]]]:
+    """Return statements, with their parameters, that write the rows of ``after`` which ``before`` does not have."""
+    quote = connection.ops.quote_name
+    inserts = []
+    for table, (columns, present) in after.items():
+        added = [row for row in present if row not in before[table][1]]
+        if added:
+            places = ", ".join(["(" + ", ".join(["%s"] * len(columns)) + ")"] * len(added))
+            names = ", ".join(map(quote, columns))
+            inserts.append(
+                (
+                    f"INSERT INTO {quote(table)} ({names}) VALUES {places}",
+                    [value for row in added for value in row],
+                )
+            )
+    return inserts
 
 
 @contextmanager

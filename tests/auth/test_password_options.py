@@ -43,7 +43,7 @@ def leaks(settings, monkeypatch) -> Iterator[ThreadingHTTPServer]:
 
     Leaks.asked.clear()
     server = ThreadingHTTPServer(("127.0.0.1", 0), Leaks)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
     thread.start()
     monkeypatch.setattr(PwnedPasswords, "api_endpoint", f"http://127.0.0.1:{server.server_port}/range/")
     settings.AUTH_PASSWORD_VALIDATORS = [

@@ -8,6 +8,7 @@ from uuid import uuid4
 
 import pytest
 from django.contrib import admin
+from django.contrib.admin.sites import all_sites
 from django.contrib.auth.models import Permission
 from django.test import Client
 from django.urls import include, path, reverse
@@ -348,7 +349,21 @@ class TestPages:
 
 
 @pytest.fixture
-def notes(settings):
+def make_site():
+    """Make a site of the host's own, which the checks of no other test tell of."""
+    made = []
+
+    def make(name):
+        made.append(admin.AdminSite(name=name))
+        return made[-1]
+
+    yield make
+    for site in made:
+        all_sites.discard(site)
+
+
+@pytest.fixture
+def notes(settings, make_site):
     """A site of the host's own, with models of its own, that has the admin's usual pages too."""
     from saas_kit.tenancy.admin import OrganizationOwnedAdmin
     from tests.hosts.full.widgets.models import Note, Shipment, Widget
@@ -377,7 +392,7 @@ def notes(settings):
     class ShipmentAdmin(admin.ModelAdmin):
         fields = ("widget", "address")
 
-    site = admin.AdminSite(name="backoffice")
+    site = make_site("backoffice")
     site.register(Note, NoteAdmin)
     site.register(Widget, WidgetAdmin)
     site.register(Shipment, ShipmentAdmin)
@@ -584,14 +599,14 @@ class TestModelsOfTheHost:
         assert admin_client.post(location, {"organization": organization.pk})["Location"] == address
 
     def test_plain_admin_of_a_tenant_owned_model_is_held_too(
-        self, admin_client, make_organization, make_note, settings
+        self, admin_client, make_organization, make_note, make_site, settings
     ):
         """Who forgot the base class sees no banner, and no more than was chosen."""
         from tests.hosts.full.widgets.models import Note
 
         a, b = make_organization(), make_organization()
         make_note(a, "Ours"), make_note(b, "Canary")
-        site = admin.AdminSite(name="plain")
+        site = make_site("plain")
         site.register(Note)
         urls = [path("plain/", site.urls), path("", include("tests.hosts.full.urls"))]
         settings.ROOT_URLCONF = type("Urls", (), {"urlpatterns": urls})

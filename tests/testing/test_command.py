@@ -11,7 +11,7 @@ import pytest
 
 from tests.plugin import ROOT
 
-pytestmark = pytest.mark.hosts("full")
+pytestmark = [pytest.mark.hosts("full"), pytest.mark.once]
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from functools import cache
 from itertools import product
 from typing import Any
 from uuid import UUID
@@ -251,11 +252,16 @@ def model_of_name(name: str, side: Side) -> Any:
         if word in special:
             return special[word]
     for model in side.rows:
-        own = str(model._meta.model_name)
-        spoken = str(model._meta.verbose_name).lower().replace(" ", "_")
+        own, spoken = _names_of(model)
         if any(word.replace("_", "") == own or word == spoken for word in words):
             return model
     return None
+
+
+@cache
+def _names_of(model: Any) -> tuple[str, str]:
+    """Return a model's name and what it is called; the second is translated, which takes its time."""
+    return str(model._meta.model_name), str(model._meta.verbose_name).lower().replace(" ", "_")
 
 
 def _singulars(word: str) -> list[str]:
