@@ -11,6 +11,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from saas_kit.tenancy import services
+from saas_kit.tenancy.domain_proofs import record_name, record_value
 from saas_kit.tenancy.models import EmailDomain, Membership, Status
 from tests.api_fixtures import ApiClient, World
 from tests.tenancy.name_server import NameServer
@@ -212,6 +213,23 @@ class TestVerify:
         name_server.publish(record, f"saas-kit-verification={other.proof}")
         services.verify_domain(other, actor=None)
         assert _code(admin.post(verify)) == (409, "domain_taken")
+
+    def test_taking_it_from_who_cannot_prove_it_any_more(
+        self, admin: ApiClient, path: str, world: World, name_server: NameServer
+    ) -> None:
+        """The request is about one organization, and ends what another one had."""
+        theirs = services.claim_domain(world.b.organization, domain="acme.example", actor=None)
+        name_server.publish({"name": record_name(theirs.domain), "value": record_value(theirs.proof)})
+        services.verify_domain(theirs, actor=None)
+        name_server.publish(admin.get(f"{path}{world.a.domain.pk}/").json()["record"])
+
+        proved = admin.post(f"{path}{world.a.domain.pk}/verify/")
+
+        assert proved.status_code == 200
+        theirs.refresh_from_db()
+        assert not theirs.is_verified
+        lost = world.client("b_owner").get(f"organizations/{world.b.organization.pk}/domains/{theirs.pk}/")
+        assert lost.json()["verified_at"] is None
 
     def test_too_often(
         self, admin: ApiClient, path: str, world: World, name_server: NameServer, settings: Any
