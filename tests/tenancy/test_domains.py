@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from io import StringIO
@@ -15,7 +17,9 @@ from django.core.management import call_command
 from django.db import connection, connections, transaction
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
+from django.utils import timezone
 
+from saas_kit.core import context
 from saas_kit.core.exceptions import InvalidInput, NotFound, RateLimited, SaasKitError
 from saas_kit.email.models import OutboxMessage
 from saas_kit.tenancy import domain_proofs, services, signals
@@ -43,6 +47,7 @@ from saas_kit.tenancy.models import (
     Status,
     get_organization_model,
 )
+from saas_kit.tenancy.scoping import scope, unscoped
 from saas_kit.tenancy.services import domains
 from saas_kit.tenancy.tasks import check_domains
 
@@ -53,6 +58,23 @@ START = datetime(2026, 5, 4, 12, 0, tzinfo=UTC)
 
 def _record(domain: EmailDomain) -> dict[str, str]:
     return {"name": record_name(domain.domain), "value": record_value(domain.proof)}
+
+
+@contextmanager
+def patch_look_up(*, after: Callable[[], Any]) -> Iterator[None]:
+    """Let something happen once DNS has answered, and before anybody acts on it; what that looks up is not told."""
+    look_up = domains.is_published
+
+    def told(*asked: str) -> bool:
+        answer = look_up(*asked)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(domains, "is_published", look_up)
+            after()
+        return answer
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(domains, "is_published", told)
+        yield
 
 
 def two_seats(organization: Any) -> int:
@@ -449,8 +471,56 @@ class TestOneOrganizationHasIt:
 
         assert fresh(second).is_verified
         assert not fresh(first).is_verified
-        assert [each["domain"] for each in sent] == [first]
-        assert [each.organization_id for each in events("email_domain.lost")] == [first.organization_id]
+        assert [(each["domain"], each["actor"]) for each in sent] == [(first, None)]
+        [lost] = events("email_domain.lost")
+        assert lost.organization_id == first.organization_id
+
+    def test_the_one_that_loses_it_is_not_told_who_proved_it(
+        self, make_domain, make_user, name_server, events
+    ):
+        """Its audit log has neither the person nor the address nor the request of another organization's."""
+        make_domain()
+        second = make_domain(verified=False)
+        name_server.publish(_record(second))
+
+        with context.fresh_context(request="theirs", ip="192.0.2.7"), scope(second.organization_id):
+            services.verify_domain(second, actor=make_user())
+
+        [lost] = events("email_domain.lost")
+        assert (lost.actor_id, lost.ip_address, lost.request_id) == (None, None, "")
+
+    def test_proved_again_while_another_one_proves_it(self, make_domain, name_server, fresh):
+        """What was looked up before is no reason to take it from who has proved it since."""
+        first, second = make_domain(), make_domain(verified=False)
+        first.missing_since = timezone.now()
+        first.save()
+        name_server.publish(_record(second))
+        asked = []
+
+        def prove() -> None:
+            asked.append(1)
+            if len(asked) == 2:  # the answer about the first is on its way
+                with scope(first.organization_id):
+                    EmailDomain.objects.update(checked_at=timezone.now(), missing_since=None)
+
+        with patch_look_up(after=prove), pytest.raises(DomainTaken):
+            services.verify_domain(second, actor=None)
+
+        assert fresh(first).is_verified
+
+    @pytest.mark.without_scope
+    def test_in_the_scope_of_the_one_alone(self, make_domain, name_server):
+        """A request sees one organization, and no scope but its own is left when it is done."""
+        with unscoped(reason="two organizations are made"):
+            first, second = make_domain(), make_domain(verified=False)
+        name_server.publish(_record(second))
+
+        with scope(second.organization_id):
+            services.verify_domain(second, actor=None)
+            assert [each.pk for each in EmailDomain.objects.all()] == [second.pk]
+
+        with scope(first.organization_id):
+            assert not EmailDomain.objects.get().is_verified
 
     def test_nothing_is_taken_on_the_word_of_who_cannot_prove_it(self, make_domain, name_server, fresh):
         """A record that is gone alone gives the domain to nobody."""
@@ -509,7 +579,8 @@ class TestCheck:
     def domain(self, make_domain, time_machine) -> EmailDomain:
         """A domain that was proved a day and an hour ago."""
         time_machine.move_to(START, tick=False)
-        domain = make_domain(enrollment=Enrollment.SUGGEST)
+        with unscoped(reason="rows of tests are made"):
+            domain = make_domain(enrollment=Enrollment.SUGGEST)
         time_machine.shift(timedelta(hours=25))
         return domain
 
@@ -555,7 +626,7 @@ class TestCheck:
         assert (lost.verified_at, lost.checked_at, lost.missing_since) == (None, None, None)
         assert (lost.domain, lost.enrollment) == ("acme.example", Enrollment.SUGGEST)
         assert services.find_offer(person) is None
-        assert [each["domain"] for each in sent] == [domain]
+        assert [(each["domain"], each["actor"]) for each in sent] == [(domain, None)]
         assert [len(events(f"email_domain.{name}")) for name in ("unproved", "lost")] == [1, 1]
         assert told() == [(owner.email, str(domain.organization_id))]
         time_machine.shift(timedelta(days=1))
@@ -611,7 +682,10 @@ class TestCheck:
 
         assert services.check_domains(batch_size=2) == services.CheckedDomains(missing=1, untold=3)
 
-        assert len(set(name_server.asked)) == 4  # none of the last
+        assert _record(others[3])["name"] not in name_server.asked
+        name_server.failing.clear()
+        assert services.check_domains(batch_size=2) == services.CheckedDomains(missing=1)
+        assert _record(others[3])["name"] in name_server.asked
 
     def test_what_fails_with_one_stops_no_other(
         self, domain, make_domain, name_server, time_machine, monkeypatch, caplog
@@ -643,13 +717,72 @@ class TestCheck:
         assert services.check_domains() == services.CheckedDomains()
         assert name_server.asked == []
 
-    def test_deleted_while_dns_is_asked(self, domain, name_server):
+    @pytest.mark.parametrize("is_there", [True, False])
+    def test_deleted_while_dns_is_asked(self, is_there, domain, name_server):
         """What was read is looked at once more before anything is written."""
-        name_server.when_asked = lambda: None
-        read = EmailDomain.objects.get(pk=domain.pk)
-        services.delete_domain(domain, actor=None)
+        if is_there:
+            name_server.publish(_record(domain))
 
-        assert domains._check(read) == ""
+        with patch_look_up(after=lambda: services.delete_domain(domain, actor=None)):
+            assert services.check_domains() == services.CheckedDomains()
+
+    def test_proved_while_dns_is_asked(self, domain, name_server, told, time_machine, fresh):
+        """An old answer says nothing of what was proved since, and nobody is told of it."""
+        services.check_domains()
+        time_machine.shift(timedelta(days=1))
+
+        def prove() -> None:
+            time_machine.shift(timedelta(seconds=1))
+            name_server.publish(_record(domain))
+            services.verify_domain(fresh(domain), actor=None)
+
+        with patch_look_up(after=prove):
+            assert services.check_domains() == services.CheckedDomains()
+
+        assert fresh(domain).missing_since is None
+        assert len(told()) == 1
+
+    def test_has_one_turn(self, domain, make_domain, name_server, time_machine):
+        """Of two that check at once, each domain is one's."""
+        make_domain("other.example")
+        time_machine.shift(timedelta(days=2))
+        others = []
+
+        def check() -> None:
+            others.append(services.check_domains())
+
+        with patch_look_up(after=check):
+            assert services.check_domains() == services.CheckedDomains(missing=1)
+        assert others == [services.CheckedDomains(missing=1)]
+
+    def test_ends_where_it_is_asked_to(self, domain, name_server):
+        """Celery's soft limit of time is no failure of a domain."""
+        exceptions = pytest.importorskip("billiard.exceptions")
+
+        def end() -> None:
+            raise exceptions.SoftTimeLimitExceeded
+
+        with patch_look_up(after=end), pytest.raises(exceptions.SoftTimeLimitExceeded):
+            services.check_domains()
+
+    def test_changes_nothing_that_is_seen(self, domain, name_server, fresh):
+        """Whoever changes a domain meanwhile is not told that it was changed."""
+        name_server.publish(_record(domain))
+        before = fresh(domain).updated_at
+
+        services.check_domains()
+
+        assert fresh(domain).updated_at == before
+
+    @pytest.mark.without_scope
+    def test_without_a_scope(self, domain, name_server, time_machine):
+        """As cron and Celery do it, who are in no organization."""
+        assert services.check_domains() == services.CheckedDomains(missing=1)
+        time_machine.shift(timedelta(days=8))
+        assert services.check_domains() == services.CheckedDomains(lost=1)
+
+        with unscoped(reason="a test looks at all rows"):
+            assert not EmailDomain.objects.get().is_verified
 
     def test_by_a_command_and_a_task(self, domain, name_server, time_machine, fresh):
         output = StringIO()

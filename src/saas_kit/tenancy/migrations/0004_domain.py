@@ -84,8 +84,8 @@ class Migration(migrations.Migration):
                     models.Index(fields=["organization", "-id"], name="saas_kit_tenancy_domains"),
                     models.Index(
                         condition=models.Q(("verified_at__isnull", False)),
-                        fields=["id"],
-                        name="saas_kit_tenancy_domains_had",
+                        fields=["checked_at"],
+                        name="saas_kit_tenancy_domains_due",
                     ),
                 ],
                 "constraints": [

@@ -76,7 +76,7 @@ class EmailDomain(OrganizationOwned):
         role: The role of whoever joins by their address.
         proof: What has to be in DNS. It is no secret.
         verified_at: When it was found there; None until then.
-        checked_at: When it was last looked up there, and DNS told; None of a claim.
+        checked_at: When DNS was last asked for it; None of a claim.
         missing_since: When it was found to be there no longer; None while it is.
     """
 
@@ -113,9 +113,9 @@ class EmailDomain(OrganizationOwned):
         indexes = (
             models.Index(fields=["organization", "-id"], name="saas_kit_tenancy_domains"),
             models.Index(
-                fields=["id"],
+                fields=["checked_at"],
                 condition=models.Q(verified_at__isnull=False),
-                name="saas_kit_tenancy_domains_had",
+                name="saas_kit_tenancy_domains_due",
             ),
         )
 

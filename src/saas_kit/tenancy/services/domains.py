@@ -8,7 +8,6 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
-from uuid import UUID
 
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.core.exceptions import ValidationError
@@ -18,10 +17,12 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from saas_kit.audit.services import record
+from saas_kit.core import context
 from saas_kit.core.addresses import normalize_domain
 from saas_kit.core.changes import apply_changes
 from saas_kit.core.events import send_on_commit
 from saas_kit.core.exceptions import InvalidInput, NotFound
+from saas_kit.core.tasks import asks_to_end
 from saas_kit.tenancy import limits, signals
 from saas_kit.tenancy.conf import TenancySettings
 from saas_kit.tenancy.domain_proofs import is_published, record_name, record_value
@@ -188,26 +189,31 @@ def check_domains(*, batch_size: int = 100) -> CheckedDomains:
 
     A domain gets other owners in time, and their people must not join an organization of strangers. Where a proof is
     gone the owners are told, once, and after ``DOMAIN_GRACE`` the organization has the domain no longer; what it claims
-    stays, and can be proved again. Where DNS does not tell, nothing changes, and where it does not for
-    ``MAX_UNTOLD`` domains after each other the rest is left for the next time. What goes wrong with one is logged and
-    stops no other.
+    stays, and can be proved again.
+
+    Where DNS does not tell, nothing changes, and the domain waits for its next turn as any other does. Where it does
+    not for ``MAX_UNTOLD`` domains after each other, those that are left have their turn the next time. What goes wrong
+    with one is logged and stops no other.
     """
+    interval = TenancySettings.DOMAIN_CHECK_INTERVAL
     counts: Counter[str] = Counter()
-    interval, last, untold = TenancySettings.DOMAIN_CHECK_INTERVAL, None, 0
-    while (
-        interval and untold < MAX_UNTOLD and (due := _due_for_check(interval, after=last, count=batch_size))
-    ):
+    untold = 0
+    while interval and untold < MAX_UNTOLD and (due := _due_for_check(interval, count=batch_size)):
         for domain in due:
+            if not _take_turn(domain):
+                continue
             try:
                 outcome = _check(domain)
-            except Exception:
+            except Exception as error:
+                if asks_to_end(error):
+                    raise
                 logger.exception("The domain %s could not be checked.", domain.pk)
                 continue
-            counts[outcome] += outcome != ""
+            if outcome is not None:
+                counts[outcome] += 1
             untold = untold + 1 if outcome == "untold" else 0
             if untold == MAX_UNTOLD:
                 break
-        last = due[-1].pk
     return CheckedDomains(**counts)
 
 
@@ -247,11 +253,12 @@ def _give(domain: EmailDomain, actor: AbstractBaseUser | None) -> EmailDomain:
     return domain
 
 
-@unscoped(reason="a domain was proved that a deleted organization may have")
 def _take_from_the_deleted(name: str) -> None:
     """Let a deleted organization have a domain no longer; should it be restored, it can prove it again."""
-    held = EmailDomain.objects.verified().filter(domain=name, organization__deleted_at__isnull=False)
-    for domain in held.select_for_update(of=("self",)):
+    with unscoped(reason="a domain was proved that a deleted organization may have"):
+        held = EmailDomain.objects.verified().filter(domain=name, organization__deleted_at__isnull=False)
+        found = list(held.select_for_update(of=("self",)))
+    for domain in found:
         _take(domain)
 
 
@@ -268,57 +275,67 @@ def _take_from_the_unproved(domain: EmailDomain) -> None:
         return
     with suppress(NotFound), scope(holder.organization_id), transaction.atomic():
         locked = _lock(holder)
-        if locked.is_verified:
+        if locked.checked_at == holder.checked_at:  # else it was looked up since
             _take(locked)
 
 
-def _due_for_check(interval: timedelta, *, after: UUID | None, count: int) -> list[EmailDomain]:
+def _due_for_check(interval: timedelta, *, count: int) -> list[EmailDomain]:
     with unscoped(reason="looking up what proves domains"):
         due: Any = EmailDomain.objects.verified().filter(
             checked_at__lte=timezone.now() - interval, organization__deleted_at__isnull=True
         )
-        if after is not None:
-            due = due.filter(pk__gt=after)
-        return list(due.select_related("organization").order_by("pk")[:count])
+        return list(due.select_related("organization").order_by("checked_at", "pk")[:count])
 
 
-def _check(domain: EmailDomain) -> str:
-    """Look up the proof of one domain; return which of ``CheckedDomains`` it is, or nothing where it is none."""
+def _take_turn(domain: EmailDomain) -> bool:
+    """Have a domain checked now, by nobody else, whatever comes of it; tell whether it was still due."""
+    now = timezone.now()
+    with scope(domain.organization_id):
+        due = EmailDomain.objects.filter(pk=domain.pk, checked_at=domain.checked_at)
+        is_due = bool(due.update(checked_at=now))
+    domain.checked_at = now
+    return is_due
+
+
+def _check(domain: EmailDomain) -> str | None:
+    """Look up the proof of one domain; return which of ``CheckedDomains`` it is, or None where it is none."""
     try:
         is_there = is_published(record_name(domain.domain), record_value(domain.proof))
     except DnsUnavailable:
         return "untold"
     with suppress(NotFound), scope(domain.organization_id):
         return _note(domain, is_there=is_there)
-    return ""
+    return None
 
 
 @transaction.atomic
-def _note(domain: EmailDomain, *, is_there: bool) -> str:
-    domain = _lock(domain)
-    if not domain.is_verified:
-        return ""  # since it was read
-    now = timezone.now()
+def _note(domain: EmailDomain, *, is_there: bool) -> str | None:
+    locked = _lock(domain)
+    if locked.checked_at != domain.checked_at:
+        return None  # it was looked up since, or lost
     if is_there:
-        apply_changes(domain, {"checked_at": now, "missing_since": None})
+        if locked.missing_since is not None:
+            apply_changes(locked, {"missing_since": None})
         return "found"
-    if domain.missing_since is None:
-        changes = apply_changes(domain, {"checked_at": now, "missing_since": now})
-        record("email_domain.unproved", target=domain, actor=None, changes=changes)
-        tell_of_missing_proof(domain, missing_since=now)
+    now = timezone.now()
+    if locked.missing_since is None:
+        changes = apply_changes(locked, {"missing_since": now})
+        record("email_domain.unproved", target=locked, actor=None, changes=changes)
+        tell_of_missing_proof(locked, missing_since=now)
         return "missing"
-    if now < domain.missing_since + TenancySettings.DOMAIN_GRACE:
-        apply_changes(domain, {"checked_at": now})
+    if now < locked.missing_since + TenancySettings.DOMAIN_GRACE:
         return "missing"
-    _take(domain)
+    _take(locked)
     return "lost"
 
 
 def _take(domain: EmailDomain) -> None:
     """Let an organization have a domain no longer, of whose claim nothing else changes."""
-    changes = apply_changes(domain, {"verified_at": None, "checked_at": None, "missing_since": None})
-    record("email_domain.lost", target=domain, actor=None, changes=changes)
-    send_on_commit(signals.domain_lost, sender=EmailDomain, domain=domain)
+    # whoever may have proved it elsewhere is nobody to this organization
+    with context.fresh_context(), scope(domain.organization_id):
+        changes = apply_changes(domain, {"verified_at": None, "checked_at": None, "missing_since": None})
+        record("email_domain.lost", target=domain, actor=None, changes=changes)
+        send_on_commit(signals.domain_lost, sender=EmailDomain, domain=domain, actor=None)
 
 
 def _lock(domain: EmailDomain) -> EmailDomain:

@@ -24,6 +24,7 @@ from saas_kit.core.changes import apply_changes
 from saas_kit.core.events import send_on_commit
 from saas_kit.core.exceptions import InvalidInput, NotFound, SaasKitError
 from saas_kit.core.permissions import has_permission
+from saas_kit.core.tasks import asks_to_end
 from saas_kit.email.links import frontend_link
 from saas_kit.email.services import send
 from saas_kit.tenancy import signals
@@ -206,7 +207,9 @@ def remind_invitations(*, batch_size: int = 100) -> int:
             try:
                 with scope(organization_id):
                     reminded += _remind(key)
-            except Exception:
+            except Exception as error:
+                if asks_to_end(error):
+                    raise
                 logger.exception("Nobody could be reminded of the invitation %s.", key)
         last = keys[-1][0]
     return reminded

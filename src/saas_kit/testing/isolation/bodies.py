@@ -11,6 +11,7 @@ from uuid import UUID
 
 from django.contrib.auth import get_user_model
 from django.db import models
+from django.utils import translation
 
 from saas_kit.tenancy.models import Account, Membership, get_organization_model
 from saas_kit.testing.isolation.factories import canary
@@ -260,8 +261,9 @@ def model_of_name(name: str, side: Side) -> Any:
 
 @cache
 def _names_of(model: Any) -> tuple[str, str]:
-    """Return a model's name and what it is called; the second is translated, which takes its time."""
-    return str(model._meta.model_name), str(model._meta.verbose_name).lower().replace(" ", "_")
+    """Return a model's name, and what it is called in the language that its source is written in."""
+    with translation.override(None):
+        return str(model._meta.model_name), str(model._meta.verbose_name).lower().replace(" ", "_")
 
 
 def _singulars(word: str) -> list[str]:

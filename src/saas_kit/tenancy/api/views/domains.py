@@ -70,8 +70,9 @@ class OrganizationDomainViewSet(
         f"where the organization has {services.MAX_DOMAINS}.",
         "destroy": "Take a claim back. Nobody joins by it any more; whoever did stays.",
         "verify": "Look in DNS for the `record` of the domain. It is 409 `domain_unproved` where that is not there, "
-        "409 `domain_taken` where another organization has proved the domain, and 503 `dns_unavailable` where DNS "
-        "does not tell.",
+        "409 `domain_taken` where that of another organization is there as well, which proved the domain before, and "
+        "503 `dns_unavailable` where DNS does not tell. Another organization whose record is gone has the domain no "
+        "longer then. A domain that was proved is looked up again where it has `missing_since`.",
     }
 
     def perform_destroy(self, instance: EmailDomain) -> None:
