@@ -33,14 +33,12 @@ class _Table:
         sql, _ = compiler.as_sql()
         return cls(model, compiler, sql, compiler.get_converters([each for each, *_ in compiler.select]))
 
-    def read(self, cursor: Any) -> dict[Any, dict[str, Any]]:
-        cursor.execute(self.sql)
+    def rows(self, found: Any) -> dict[Any, dict[str, Any]]:
+        """Return what the statement has found, by the row's key."""
         names = [field.attname for field in self.model._meta.concrete_fields]
-        found = [
-            dict(zip(names, row, strict=True))
-            for row in self.compiler.apply_converters(cursor.fetchall(), self.converters)
-        ]
-        return {row[self.model._meta.pk.attname]: row for row in found}
+        converted = self.compiler.apply_converters(found, self.converters)
+        rows = [dict(zip(names, row, strict=True)) for row in converted]
+        return {row[self.model._meta.pk.attname]: row for row in rows}
 
 
 @cache
@@ -55,7 +53,23 @@ def _tables() -> list[_Table]:
 def rows() -> dict[str, dict[Any, dict[str, Any]]]:
     """Return every row of every table but the audit log's, by the table's label and the row's key."""
     with unscoped(reason="a test compares all rows"), connection.cursor() as cursor:
-        return {table.model._meta.label: table.read(cursor) for table in _tables()}
+        return {
+            table.model._meta.label: table.rows(found)
+            for table, found in zip(_tables(), _results(cursor), strict=True)
+        }
+
+
+def _results(cursor: Any) -> Iterator[Any]:
+    if connection.vendor == "postgresql":
+        # all in one message, as most of the time is that of coming and going
+        cursor.execute("; ".join(table.sql for table in _tables()))
+        for table in _tables():
+            yield cursor.fetchall()
+            assert cursor.nextset() or table is _tables()[-1]
+        return
+    for table in _tables():
+        cursor.execute(table.sql)
+        yield cursor.fetchall()
 
 
 def stored() -> dict[str, tuple[list[str], list[tuple[Any, ...]]]]:
