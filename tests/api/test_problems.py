@@ -125,6 +125,13 @@ class TestFaults:
         assert response.status_code == 500
         assert b"what only the server" not in response.content
 
+    @pytest.mark.parametrize("path", ["plain/", "nowhere/", "faulty/bug/"])
+    def test_are_logged_once(self, caller, caplog, path):
+        """The document that takes the place of a page is no second failure, and no second mail to the admins."""
+        caller().get(path)
+
+        assert len([each for each in caplog.records if each.name == "django.request"]) == 1
+
     @pytest.mark.parametrize("path", ["plain/", "nowhere/"])
     def test_keep_the_headers_of_the_page(self, settings, path):
         """I119: the headers and cookies of the page that a document takes the place of stay, its body's do not."""

@@ -55,4 +55,6 @@ class ProblemDetailsMiddleware:
                 answer.headers[header] = value
         answer.headers.setdefault("Cache-Control", "private, no-store")
         answer.cookies = response.cookies
+        # Django has logged it, and mailed it to the admins; by this mark it does not once more
+        answer._has_been_logged = getattr(response, "_has_been_logged", False)  # type: ignore[attr-defined]
         return answer
