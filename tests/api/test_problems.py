@@ -6,13 +6,33 @@ import logging
 
 import pytest
 from django.test import Client
+from rest_framework.authentication import BaseAuthentication
+from rest_framework.test import APIRequestFactory
 
+from saas_kit.api.permissions import Access
 from saas_kit.api.problems import flatten, problem
+from saas_kit.api.views import ApiView
+from saas_kit.core.exceptions import NotFound
 from tests.api.conftest import fields_of
 
 pytestmark = [pytest.mark.hosts("full"), pytest.mark.django_db, pytest.mark.urls("tests.api.urls")]
 
 UNKNOWN = "01920000-0000-7000-8000-000000000000"
+
+
+class Refusing(BaseAuthentication):
+    """A host's own sign-in, that knows of nobody."""
+
+    def authenticate(self, request):
+        raise NotFound
+
+
+class RefusedView(ApiView):
+    authentication_classes = (Refusing,)
+    required_permissions = {"get": Access.PUBLIC}
+
+    def get(self, request):
+        """Answer nobody."""
 
 
 class TestUnknownPaths:
@@ -114,6 +134,13 @@ class TestFaults:
         assert any(
             record.exc_info and "what only the server" in str(record.exc_info[1]) for record in caplog.records
         )
+
+    def test_are_none_where_signing_in_refuses(self, caplog):
+        """A host's own sign-in may raise what services raise; who calls is not known then."""
+        response = RefusedView.as_view()(APIRequestFactory().get("/api/v1/refused/"))
+
+        assert response.status_code == 404
+        assert "Denied GET /api/v1/refused/: status=404 actor=None" in caplog.text
 
     @pytest.mark.parametrize("debug", [False, True])
     def test_outside_the_rest_framework_have_the_shape_too(self, caller, settings, debug):

@@ -43,7 +43,8 @@ def log_denial(request: Request, view: Any, status: int) -> None:
         request.method,
         request.path,
         status,
-        getattr(request.user, "pk", None),
+        # set once it is known who calls; what refused to tell that would refuse again
+        getattr(getattr(request, "_user", None), "pk", None),
         context.organization_id.get() or view.kwargs.get("organization_id"),
         view.get_required_permission(),
         context.request_id.get(),
