@@ -90,14 +90,14 @@ PROJECTS = (
         (
             ("Choose the colours", TaskStatus.DONE, "barbara@acme.example"),
             ("Draw the front page", TaskStatus.DOING, "edsger@acme.example"),
-            ("Write the texts", TaskStatus.TODO, None),
+            ("Write the texts", TaskStatus.TO_DO, None),
         ),
     ),
     DemoProject(
         "acme-berlin",
         "Billing",
         "Invoices that people understand.",
-        (("Ask ten customers", TaskStatus.TODO, "alan@acme.example"),),
+        (("Ask ten customers", TaskStatus.TO_DO, "alan@acme.example"),),
     ),
     DemoProject(
         "acme-lisbon",
@@ -105,7 +105,7 @@ PROJECTS = (
         "",
         (
             ("Find a place", TaskStatus.DONE, "radia@acme.example"),
-            ("Send the invitations", TaskStatus.TODO, "tim@example.com"),
+            ("Send the invitations", TaskStatus.TO_DO, "tim@example.com"),
         ),
     ),
     DemoProject(
@@ -114,7 +114,7 @@ PROJECTS = (
         "Software included.",
         (
             ("Write the guidance program", TaskStatus.DOING, "margaret@globex.example"),
-            ("Test it", TaskStatus.TODO, "niklaus@globex.example"),
+            ("Test it", TaskStatus.TO_DO, "niklaus@globex.example"),
         ),
     ),
 )

@@ -55,7 +55,7 @@ class Project(OrganizationOwned, SoftDeletable):
 class TaskStatus(models.TextChoices):
     """How far a task is."""
 
-    TODO = "todo", _("to do")
+    TO_DO = "todo", _("to do")
     DOING = "doing", _("in progress")
     DONE = "done", _("done")
 
@@ -76,7 +76,9 @@ class Task(OrganizationOwned, SoftDeletable):
     )
     title = models.CharField(_("title"), max_length=200)
     description = models.TextField(_("description"), max_length=2000, blank=True, default="")
-    status = models.CharField(_("status"), max_length=16, choices=TaskStatus.choices, default=TaskStatus.TODO)
+    status = models.CharField(
+        _("status"), max_length=16, choices=TaskStatus.choices, default=TaskStatus.TO_DO
+    )
     due_on = models.DateField(_("due on"), null=True, blank=True)
     assignee = models.ForeignKey(
         Membership,

@@ -114,7 +114,7 @@ def create_task(
     *,
     title: str,
     description: str = "",
-    status: str = TaskStatus.TODO,
+    status: str = TaskStatus.TO_DO,
     due_on: date | None = None,
     assignee: Membership | None = None,
     actor: AbstractBaseUser | None,

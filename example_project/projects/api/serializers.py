@@ -102,7 +102,7 @@ class TaskSerializer(ModelSerializer):
     organization = OrganizationField(read_only=True, help_text=_("The project's organization."))
     project = SameOrganizationField(queryset=Project.objects.all(), help_text=_("The id of its project."))
     description = serializers.CharField(max_length=2000, default="", allow_blank=True)
-    status = serializers.ChoiceField(choices=TaskStatus.choices, default=TaskStatus.TODO)
+    status = serializers.ChoiceField(choices=TaskStatus.choices, default=TaskStatus.TO_DO)
     due_on = serializers.DateField(default=None, allow_null=True)
     assignee = SameOrganizationField(
         queryset=Membership.objects.all(),
